@@ -4,6 +4,7 @@
 
 find_package(fmt REQUIRED)
 find_package(nlohmann_json REQUIRED)
+find_package(tomlplusplus REQUIRED)
 
 add_library(ascertain_flags INTERFACE)
 target_compile_features(ascertain_flags INTERFACE cxx_std_20)
@@ -30,7 +31,8 @@ function(ascertain_room path)
   cmake_parse_arguments(ROOM "" "" "SOURCES;USES;LIBRARIES;TESTS" ${ARGN})
   string(REPLACE "/" "_" name ${path})
   add_library(ascertain_${name} STATIC ${ROOM_SOURCES})
-  target_link_libraries(ascertain_${name} PUBLIC ascertain_flags fmt::fmt nlohmann_json::nlohmann_json)
+  target_link_libraries(ascertain_${name} PUBLIC ascertain_flags fmt::fmt nlohmann_json::nlohmann_json
+                        tomlplusplus::tomlplusplus)
   foreach(used IN LISTS ROOM_USES)
     string(REPLACE "/" "_" used_name ${used})
     target_link_libraries(ascertain_${name} PUBLIC ascertain_${used_name})

@@ -8,6 +8,6 @@ namespace ascertain::detail {
 
 }  // namespace ascertain::detail
 
-#define ASCERTAIN_ASSERT(condition)                                                \
-    ((condition) ? static_cast<void>(0)                                            \
+#define ASCERTAIN_ASSERT(condition)     \
+    ((condition) ? static_cast<void>(0) \
                  : ::ascertain::detail::assertion_failed(#condition, __FILE__, __LINE__))

@@ -30,7 +30,9 @@ struct Error {
     std::string where;
 
     // "where: message", or the message alone.
-    [[nodiscard]] std::string text() const { return where.empty() ? message : where + ": " + message; }
+    [[nodiscard]] std::string text() const {
+        return where.empty() ? message : where + ": " + message;
+    }
 };
 
 [[nodiscard]] std::string_view name_of(ErrorCode code);

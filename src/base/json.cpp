@@ -21,7 +21,8 @@ public:
     bool number_integer(number_integer_t value) override { return dom_.number_integer(value); }
     bool number_unsigned(number_unsigned_t value) override { return dom_.number_unsigned(value); }
     bool number_float(number_float_t value, const string_t& text) override {
-        if (!std::isfinite(value)) return refuse(fmt::format("the number {} is out of range", text));
+        if (!std::isfinite(value))
+            return refuse(fmt::format("the number {} is out of range", text));
         return dom_.number_float(value, text);
     }
     bool string(string_t& value) override { return dom_.string(value); }
@@ -53,7 +54,8 @@ public:
         position_ = position;
         const std::string_view what = error.what();
         const auto dash = what.find("- ");
-        reason_ = dash == std::string_view::npos ? std::string(what) : std::string(what.substr(dash + 2));
+        reason_ =
+            dash == std::string_view::npos ? std::string(what) : std::string(what.substr(dash + 2));
         static_cast<void>(token);
         return false;
     }
@@ -104,7 +106,8 @@ Result<const Json*> member(const Json& object, std::string_view key, std::string
     std::vector<std::string> known;
     for (const auto& item : object.items()) known.push_back(item.key());
     return Error{ErrorCode::kBadInput,
-                 fmt::format("\"{}\" is missing{}", key, did_you_mean(key, known)), std::string(name)};
+                 fmt::format("\"{}\" is missing{}", key, did_you_mean(key, known)),
+                 std::string(name)};
 }
 
 Error wrong_type(std::string_view key, std::string_view wanted, const Json& value,
@@ -181,6 +184,8 @@ Result<bool> flag_at(const Json& object, std::string_view key, std::string_view 
     return (*value)->get<bool>();
 }
 
-Json finite_or_null(double value) { return std::isfinite(value) ? Json(value) : Json(nullptr); }
+Json finite_or_null(double value) {
+    return std::isfinite(value) ? Json(value) : Json(nullptr);
+}
 
 }  // namespace ascertain

@@ -52,9 +52,12 @@ Json to_json(const Observation& observation) {
     Json list = Json::array();
     for (const auto& item : observation) {
         const bool finite = item.value && std::isfinite(*item.value);
-        Json entry{{"metric", item.metric}, {"value", optional_number(item.value)},
-                   {"unit", item.unit},     {"n", item.n},
-                   {"low", optional_number(item.low)}, {"high", optional_number(item.high)}};
+        Json entry{{"metric", item.metric},
+                   {"value", optional_number(item.value)},
+                   {"unit", item.unit},
+                   {"n", item.n},
+                   {"low", optional_number(item.low)},
+                   {"high", optional_number(item.high)}};
         if (!finite) entry["reason"] = item.value ? "not finite" : item.reason;
         list.push_back(std::move(entry));
     }

@@ -28,9 +28,11 @@ struct Metric {
 using Observation = std::vector<Metric>;
 
 // The form of docs and schemas: [{metric, value, unit, n, low, high}], null plus "reason" for what
-// is missing. A non-finite value is written as null with the reason "not finite", never as a number.
+// is missing. A non-finite value is written as null with the reason "not finite", never as a
+// number.
 [[nodiscard]] Json to_json(const Observation& observation);
-[[nodiscard]] Result<Observation> observation_from_json(const Json& document, std::string_view name);
+[[nodiscard]] Result<Observation> observation_from_json(const Json& document,
+                                                        std::string_view name);
 
 // The metric of that name, or null.
 [[nodiscard]] const Metric* find_metric(const Observation& observation, std::string_view metric);

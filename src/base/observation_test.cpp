@@ -8,8 +8,9 @@ namespace ascertain {
 namespace {
 
 TEST(Observation, SurvivesTheTripThroughJson) {
-    const Observation before{{"error_ratio", 1.5, "ratio", 96, 1.2, 1.9, ""},
-                             {"peak_memory", std::nullopt, "B", 0, {}, {}, "the driver does not tell"}};
+    const Observation before{
+        {"error_ratio", 1.5, "ratio", 96, 1.2, 1.9, ""},
+        {"peak_memory", std::nullopt, "B", 0, {}, {}, "the driver does not tell"}};
     const auto after = observation_from_json(to_json(before), "x");
     ASSERT_TRUE(after.ok());
     ASSERT_EQ(after->size(), 2u);

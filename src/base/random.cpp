@@ -8,8 +8,12 @@
 namespace ascertain {
 namespace {
 
-constexpr std::uint32_t low(std::uint64_t value) { return static_cast<std::uint32_t>(value); }
-constexpr std::uint32_t high(std::uint64_t value) { return static_cast<std::uint32_t>(value >> 32u); }
+constexpr std::uint32_t low(std::uint64_t value) {
+    return static_cast<std::uint32_t>(value);
+}
+constexpr std::uint32_t high(std::uint64_t value) {
+    return static_cast<std::uint32_t>(value >> 32u);
+}
 
 }  // namespace
 
@@ -43,7 +47,9 @@ std::uint64_t Random::next_u64() {
     return value;
 }
 
-double Random::uniform() { return static_cast<double>(next_u64() >> 11u) * 0x1.0p-53; }
+double Random::uniform() {
+    return static_cast<double>(next_u64() >> 11u) * 0x1.0p-53;
+}
 
 std::uint64_t Random::below(std::uint64_t bound) {
     ASCERTAIN_ASSERT(bound >= 1);
@@ -65,6 +71,8 @@ double Random::normal() {
     return radius * std::cos(2.0 * std::numbers::pi * uniform());
 }
 
-double Random::exponential() { return -std::log1p(-uniform()); }
+double Random::exponential() {
+    return -std::log1p(-uniform());
+}
 
 }  // namespace ascertain

@@ -10,9 +10,10 @@ namespace {
 TEST(Philox, EqualsThePublishedKnownAnswers) {
     // Random123's kat_vectors for philox4x32, 10 rounds.
     const auto zeros = philox4x32({0, 0, 0, 0}, {0, 0});
-    EXPECT_EQ(zeros, (std::array<std::uint32_t, 4>{0x6627e8d5, 0xe169c58d, 0xbc57ac4c, 0x9b00dbd8}));
-    const auto ones = philox4x32({0xffffffff, 0xffffffff, 0xffffffff, 0xffffffff},
-                                 {0xffffffff, 0xffffffff});
+    EXPECT_EQ(zeros,
+              (std::array<std::uint32_t, 4>{0x6627e8d5, 0xe169c58d, 0xbc57ac4c, 0x9b00dbd8}));
+    const auto ones =
+        philox4x32({0xffffffff, 0xffffffff, 0xffffffff, 0xffffffff}, {0xffffffff, 0xffffffff});
     EXPECT_EQ(ones, (std::array<std::uint32_t, 4>{0x408f276d, 0x41c83b0e, 0xa20bc7c6, 0x6d5451fd}));
 }
 

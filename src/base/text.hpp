@@ -15,9 +15,11 @@ namespace ascertain {
                                                     std::span<const std::string> candidates);
 
 // "" when nothing is near, else "; did you mean \"tp\"?" ready to be appended to an error.
-[[nodiscard]] std::string did_you_mean(std::string_view word, std::span<const std::string> candidates);
+[[nodiscard]] std::string did_you_mean(std::string_view word,
+                                       std::span<const std::string> candidates);
 
-// At most `length_max` bytes of `text`, with "..." where it was cut, never inside a UTF-8 character.
+// At most `length_max` bytes of `text`, with "..." where it was cut, never inside a UTF-8
+// character.
 [[nodiscard]] std::string shortened(std::string_view text, std::size_t length_max);
 
 // True when `text` matches `pattern`, in which '*' stands for any run of characters.

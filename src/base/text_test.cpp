@@ -14,7 +14,10 @@ TEST(NearMatches, SuggestsTheNearestFirst) {
 
 TEST(Shortened, NeverCutsInsideACharacter) {
     EXPECT_EQ(shortened("abcdef", 6), "abcdef");
-    EXPECT_EQ(shortened("ab\xc3\xa9" "cdef", 6), "ab...");
+    EXPECT_EQ(shortened("ab\xc3\xa9"
+                        "cdef",
+                        6),
+              "ab...");
 }
 
 TEST(Wildcard, StarStandsForAnyRun) {

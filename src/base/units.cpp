@@ -15,22 +15,31 @@ struct UnitEntry {
     double factor;
 };
 
-constexpr std::array kDurations{
-    UnitEntry{"d", kSecondsPerDay}, UnitEntry{"h", kSecondsPerHour},
-    UnitEntry{"min", kSecondsPerMinute}, UnitEntry{"m", kSecondsPerMinute},
-    UnitEntry{"s", 1.0}, UnitEntry{"ms", 1e-3}, UnitEntry{"us", 1e-6}, UnitEntry{"ns", 1e-9}};
+constexpr std::array kDurations{UnitEntry{"d", kSecondsPerDay},
+                                UnitEntry{"h", kSecondsPerHour},
+                                UnitEntry{"min", kSecondsPerMinute},
+                                UnitEntry{"m", kSecondsPerMinute},
+                                UnitEntry{"s", 1.0},
+                                UnitEntry{"ms", 1e-3},
+                                UnitEntry{"us", 1e-6},
+                                UnitEntry{"ns", 1e-9}};
 
-constexpr std::array kSizes{
-    UnitEntry{"B", 1.0},      UnitEntry{"kB", 1e3},        UnitEntry{"MB", 1e6},
-    UnitEntry{"GB", 1e9},     UnitEntry{"TB", 1e12},       UnitEntry{"PB", 1e15},
-    UnitEntry{"KiB", 1024.0}, UnitEntry{"MiB", 1048576.0}, UnitEntry{"GiB", 1073741824.0},
-    UnitEntry{"TiB", 1099511627776.0}};
+constexpr std::array kSizes{UnitEntry{"B", 1.0},
+                            UnitEntry{"kB", 1e3},
+                            UnitEntry{"MB", 1e6},
+                            UnitEntry{"GB", 1e9},
+                            UnitEntry{"TB", 1e12},
+                            UnitEntry{"PB", 1e15},
+                            UnitEntry{"KiB", 1024.0},
+                            UnitEntry{"MiB", 1048576.0},
+                            UnitEntry{"GiB", 1073741824.0},
+                            UnitEntry{"TiB", 1099511627776.0}};
 
-constexpr std::array kRates{
-    UnitEntry{"B/s", 1.0},         UnitEntry{"kB/s", 1e3},       UnitEntry{"MB/s", 1e6},
-    UnitEntry{"GB/s", 1e9},        UnitEntry{"TB/s", 1e12},      UnitEntry{"Mbit/s", 1e6 / 8.0},
-    UnitEntry{"Gbit/s", 1e9 / 8.0}, UnitEntry{"Tbit/s", 1e12 / 8.0}, UnitEntry{"Gb/s", 1e9 / 8.0},
-    UnitEntry{"GiB/s", 1073741824.0}};
+constexpr std::array kRates{UnitEntry{"B/s", 1.0},          UnitEntry{"kB/s", 1e3},
+                            UnitEntry{"MB/s", 1e6},         UnitEntry{"GB/s", 1e9},
+                            UnitEntry{"TB/s", 1e12},        UnitEntry{"Mbit/s", 1e6 / 8.0},
+                            UnitEntry{"Gbit/s", 1e9 / 8.0}, UnitEntry{"Tbit/s", 1e12 / 8.0},
+                            UnitEntry{"Gb/s", 1e9 / 8.0},   UnitEntry{"GiB/s", 1073741824.0}};
 
 constexpr std::array kMoney{UnitEntry{"USD", 1.0}, UnitEntry{"kUSD", 1e3}, UnitEntry{"MUSD", 1e6},
                             UnitEntry{"BUSD", 1e9}};
@@ -53,7 +62,8 @@ Result<double> parse_with_unit(std::string_view text, std::string_view what,
     char* end = nullptr;
     const double number = std::strtod(owned.c_str(), &end);
     if (end == owned.c_str()) return refuse("it does not start with a number");
-    std::string_view unit = std::string_view(owned).substr(static_cast<std::size_t>(end - owned.c_str()));
+    std::string_view unit =
+        std::string_view(owned).substr(static_cast<std::size_t>(end - owned.c_str()));
     while (!unit.empty() && unit.front() == ' ') unit.remove_prefix(1);
     while (!unit.empty() && unit.back() == ' ') unit.remove_suffix(1);
     if (!std::isfinite(number)) return refuse("the number is not finite");
@@ -89,7 +99,9 @@ std::string scaled(double value, std::string_view unit) {
 Result<Seconds> parse_duration(std::string_view text) {
     return parse_quantity<Seconds>(text, "duration", kDurations);
 }
-Result<Bytes> parse_size(std::string_view text) { return parse_quantity<Bytes>(text, "size", kSizes); }
+Result<Bytes> parse_size(std::string_view text) {
+    return parse_quantity<Bytes>(text, "size", kSizes);
+}
 Result<BytesPerSecond> parse_rate(std::string_view text) {
     return parse_quantity<BytesPerSecond>(text, "rate", kRates);
 }
@@ -111,9 +123,17 @@ std::string format_duration(Seconds time) {
     return fmt::format("{:.3g} d", s / kSecondsPerDay);
 }
 
-std::string format_size(Bytes size) { return scaled(size.count, "B"); }
-std::string format_rate(BytesPerSecond rate) { return scaled(rate.count, "B/s"); }
-std::string format_money(Dollars money) { return scaled(money.count, "USD"); }
-std::string format_count(double count) { return scaled(count, ""); }
+std::string format_size(Bytes size) {
+    return scaled(size.count, "B");
+}
+std::string format_rate(BytesPerSecond rate) {
+    return scaled(rate.count, "B/s");
+}
+std::string format_money(Dollars money) {
+    return scaled(money.count, "USD");
+}
+std::string format_count(double count) {
+    return scaled(count, "");
+}
 
 }  // namespace ascertain

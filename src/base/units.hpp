@@ -54,12 +54,24 @@ using Joules = Quantity<JoulesUnit>;
 using Dollars = Quantity<DollarsUnit>;
 using PerSecond = Quantity<PerSecondUnit>;
 
-constexpr Seconds operator/(Bytes bytes, BytesPerSecond rate) { return {bytes.count / rate.count}; }
-constexpr Seconds operator/(Flops flops, FlopsPerSecond rate) { return {flops.count / rate.count}; }
-constexpr Bytes operator*(BytesPerSecond rate, Seconds time) { return {rate.count * time.count}; }
-constexpr BytesPerSecond operator/(Bytes bytes, Seconds time) { return {bytes.count / time.count}; }
-constexpr FlopsPerSecond operator/(Flops flops, Seconds time) { return {flops.count / time.count}; }
-constexpr Joules operator*(Watts power, Seconds time) { return {power.count * time.count}; }
+constexpr Seconds operator/(Bytes bytes, BytesPerSecond rate) {
+    return {bytes.count / rate.count};
+}
+constexpr Seconds operator/(Flops flops, FlopsPerSecond rate) {
+    return {flops.count / rate.count};
+}
+constexpr Bytes operator*(BytesPerSecond rate, Seconds time) {
+    return {rate.count * time.count};
+}
+constexpr BytesPerSecond operator/(Bytes bytes, Seconds time) {
+    return {bytes.count / time.count};
+}
+constexpr FlopsPerSecond operator/(Flops flops, Seconds time) {
+    return {flops.count / time.count};
+}
+constexpr Joules operator*(Watts power, Seconds time) {
+    return {power.count * time.count};
+}
 
 inline constexpr double kSecondsPerMinute = 60.0;
 inline constexpr double kSecondsPerHour = 3600.0;

@@ -34,7 +34,9 @@ TEST(Units, BitsAndBytesAreKeptApart) {
     EXPECT_DOUBLE_EQ(parse_size("64 GB")->count, 64e9);
 }
 
-TEST(Units, MoneyHasItsPrefix) { EXPECT_DOUBLE_EQ(parse_money("60 MUSD")->count, 60e6); }
+TEST(Units, MoneyHasItsPrefix) {
+    EXPECT_DOUBLE_EQ(parse_money("60 MUSD")->count, 60e6);
+}
 
 TEST(Units, PeopleReadThreeDigits) {
     EXPECT_EQ(format_duration({0.00321}), "3.21 ms");

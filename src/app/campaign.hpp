@@ -1,0 +1,83 @@
+// The campaign: what is to be decided. One TOML file, read strictly: every error carries
+// file:line:column, unknown keys show the near match, quantities need their unit.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/json.hpp"
+#include "base/result.hpp"
+#include "base/units.hpp"
+
+namespace ascertain::app {
+
+enum class StageKind { kPretrain, kSft, kGrpo };
+
+// One stage of training, in order. Pretrain and sft count tokens; grpo counts updates.
+struct Stage {
+    StageKind kind = StageKind::kPretrain;
+    double tokens = 0.0;                      // pretrain, sft: tokens in all, > 0
+    std::int64_t sequence_length = 0;         // pretrain, sft: tokens per sequence
+    std::int64_t global_batch_sequences = 0;  // pretrain, sft: sequences per optimizer step
+    std::int64_t updates = 0;                 // grpo: optimizer steps
+    std::int64_t prompts_per_update = 0;      // grpo
+    std::int64_t samples_per_prompt = 0;      // grpo
+    std::int64_t response_tokens = 0;         // grpo: mean tokens of a response
+    std::int64_t prompt_tokens = 0;           // grpo: mean tokens of a prompt
+    std::string fleet;                        // empty: the only fleet
+    std::string rollout_fleet;                // grpo: empty: the same fleet
+};
+
+// So many chips of one kind on one network, as far as the user knows them.
+struct FleetSpec {
+    std::string name;     // empty for the only fleet
+    std::string chip;     // catalog id or alias, or a path to a chip file
+    std::string network;  // catalog id or a path
+    std::int64_t count = 0;
+    std::int64_t chips_per_node = 8;
+    std::int64_t spare_nodes = 0;
+    std::optional<Dollars> price_per_chip_hour;
+    std::optional<BytesPerSecond> checkpoint_bandwidth;  // of the whole fleet's storage, writes
+    std::optional<Seconds> restart_time;                 // from failure noticed to training again
+};
+
+struct Decision {
+    std::optional<Seconds> finish_within;
+    std::optional<Dollars> budget;
+    double confidence = 0.9;  // in (0, 1)
+    std::optional<double> interruptions_per_day_at_most;
+};
+
+struct WaiverSpec {
+    std::string check;
+    std::string by;
+    std::string until;  // "2027-01-31"
+    std::string why;
+};
+
+struct Campaign {
+    std::string path;               // of the campaign file, for messages
+    std::string model_config;       // path of the Hugging Face config.json, resolved
+    std::string precision;          // bf16 | fp8 | fp16 | fp32
+    std::vector<Stage> stages;      // at least one
+    std::vector<FleetSpec> fleets;  // at least one
+    std::string serving_chip;       // empty when the campaign does not say
+    Decision decision;
+    std::vector<std::string> devices;  // "auto" or names
+    std::string reference = "cpu";
+    std::vector<WaiverSpec> waivers;
+};
+
+// Reads a campaign from its text. `path` is where it came from: errors name it, and relative paths
+// inside are resolved against its folder. Errors: kBadInput with path:line:column. Cost: linear.
+[[nodiscard]] Result<Campaign> read_campaign(std::string_view text, const std::string& path);
+
+// As evidence keeps it.
+[[nodiscard]] Json to_json(const Campaign& campaign);
+
+[[nodiscard]] std::string_view name_of(StageKind kind);
+
+}  // namespace ascertain::app

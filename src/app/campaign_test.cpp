@@ -1,0 +1,120 @@
+#include "app/campaign.hpp"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <string>
+
+namespace ascertain::app {
+namespace {
+
+using testing::HasSubstr;
+
+const std::string kGood = R"([model]
+config = "../models/deepseek-r1.json"
+[training]
+precision = "bf16"
+[[training.stage]]
+kind = "pretrain"
+tokens = 14.8e12
+sequence_length = 4096
+global_batch_sequences = 15360
+[[training.stage]]
+kind = "grpo"
+updates = 8000
+prompts_per_update = 512
+samples_per_prompt = 16
+response_tokens = 12000
+[fleet]
+chip = "ascend-910b2"
+count = 8192
+chips_per_node = 8
+network = "roce-200"
+spare_nodes = 32
+[serving]
+chip = "ascend-910b2"
+[decision]
+finish_within = "90 d"
+budget = "60 MUSD"
+confidence = 0.9
+interruptions_per_day_at_most = 12
+[here]
+devices = ["auto"]
+reference = "cpu"
+)";
+
+std::string replaced(const std::string& from, const std::string& to) {
+    std::string text = kGood;
+    const auto at = text.find(from);
+    EXPECT_NE(at, std::string::npos) << from;
+    return text.replace(at, from.size(), to);
+}
+
+Error refused(const std::string& text) {
+    const auto campaign = read_campaign(text, "c/x.toml");
+    EXPECT_FALSE(campaign.ok());
+    return campaign.ok() ? Error{} : campaign.error();
+}
+
+TEST(Campaign, ReadsTheExampleOfTheManual) {
+    const auto campaign = read_campaign(kGood, "c/x.toml");
+    ASSERT_TRUE(campaign.ok()) << campaign.error().text();
+    EXPECT_EQ(campaign->model_config, "models/deepseek-r1.json");
+    EXPECT_EQ(campaign->stages.size(), 2u);
+    EXPECT_DOUBLE_EQ(campaign->stages[0].tokens, 14.8e12);
+    EXPECT_EQ(campaign->fleets.front().count, 8192);
+    EXPECT_DOUBLE_EQ(campaign->decision.finish_within->count, 90 * 86400.0);
+    EXPECT_DOUBLE_EQ(campaign->decision.budget->count, 60e6);
+}
+
+TEST(Campaign, ErrorsNameFileLineColumnAndTheNearMatch) {
+    const auto error = refused(replaced("spare_nodes = 32", "spare_node = 32"));
+    EXPECT_THAT(error.where, HasSubstr("c/x.toml:21:"));
+    EXPECT_THAT(error.message, HasSubstr("did you mean \"spare_nodes\""));
+}
+
+TEST(Campaign, QuantitiesNeedTheirUnit) {
+    EXPECT_THAT(refused(replaced("\"90 d\"", "\"90\"")).message, HasSubstr("the unit is missing"));
+    EXPECT_THAT(refused(replaced("\"90 d\"", "90")).message, HasSubstr("text with a unit"));
+    EXPECT_THAT(refused(replaced("\"60 MUSD\"", "\"60 MEUR\"")).message, HasSubstr("unknown unit"));
+}
+
+TEST(Campaign, AbsurdValuesAreRefusedWithTheirRange) {
+    EXPECT_THAT(refused(replaced("count = 8192", "count = 0")).message, HasSubstr("outside 1 to"));
+    EXPECT_THAT(refused(replaced("count = 8192", "count = 8191")).message,
+                HasSubstr("do not fill nodes"));
+    EXPECT_THAT(refused(replaced("confidence = 0.9", "confidence = 1.5")).message,
+                HasSubstr("between 0 and 1"));
+    EXPECT_THAT(refused(replaced("tokens = 14.8e12", "tokens = -1")).message, HasSubstr("outside"));
+    EXPECT_THAT(refused(replaced("precision = \"bf16\"", "precision = \"bf61\"")).message,
+                HasSubstr("did you mean \"bf16\""));
+}
+
+TEST(Campaign, StagesNameFleetsThatExist) {
+    EXPECT_THAT(
+        refused(replaced("kind = \"pretrain\"", "kind = \"pretrain\"\nfleet = \"b\"")).message,
+        HasSubstr("which does not exist"));
+}
+
+TEST(Campaign, BrokenTextsAreOneErrorWithAPlace) {
+    EXPECT_THAT(refused("").message, HasSubstr("empty"));
+    EXPECT_THAT(refused("[model]\nconfig = \"a\nb").where, HasSubstr("c/x.toml:2:"));
+    EXPECT_THAT(refused(kGood.substr(0, 60)).where, HasSubstr("c/x.toml:"));
+    EXPECT_THAT(refused(std::string("\x7f"
+                                    "ELF\0\1\2",
+                                    7))
+                    .where,
+                HasSubstr("c/x.toml:1:"));
+    EXPECT_THAT(refused(std::string(2'000'000, 'a')).message, HasSubstr("more than a campaign"));
+    EXPECT_THAT(refused("x = " + std::string(5000, '[')).where, HasSubstr("c/x.toml:1:"));
+    EXPECT_THAT(refused(replaced("[serving]", "[fleet]")).where, HasSubstr("c/x.toml:22:"));
+}
+
+TEST(Campaign, EveryTruncationIsAnErrorOrACampaignNeverACrash) {
+    for (std::size_t length = 0; length < kGood.size(); ++length) {
+        static_cast<void>(read_campaign(kGood.substr(0, length), "t.toml"));
+    }
+}
+
+}  // namespace
+}  // namespace ascertain::app
