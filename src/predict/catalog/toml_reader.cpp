@@ -62,14 +62,13 @@ TomlReader::TomlReader(std::string_view text, std::string_view name) : name_(nam
             name_};
         return;
     }
-    toml::parse_result parsed = toml::parse(text, name);
-    if (!parsed) {
-        const toml::source_position at = parsed.error().source().begin;
-        error_ = Error{ErrorCode::kBadInput, std::string(parsed.error().description()),
+    try {
+        root_ = toml::parse(text, name);
+    } catch (const toml::parse_error& problem) {
+        const toml::source_position at = problem.source().begin;
+        error_ = Error{ErrorCode::kBadInput, std::string(problem.description()),
                        fmt::format("{}:{}:{}", name_, at.line, at.column)};
-        return;
     }
-    root_ = std::move(parsed).table();
 }
 
 void TomlReader::fail(const toml::node& node, std::string message) {

@@ -8,8 +8,6 @@
 #include <string_view>
 #include <vector>
 
-// toml++ reports errors as values here, like the rest of the house.
-#define TOML_EXCEPTIONS 0
 #include <toml++/toml.h>
 
 #include "base/result.hpp"
