@@ -1,0 +1,53 @@
+// A discrete-event kernel and nothing else: integer time, a heap of events, a fixed order among
+// equals. It knows no failure, no chip and no model; what an event means is its owner's business.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+namespace ascertain::goodput {
+
+// Time in nanoseconds since the start. Integers, so that no sum depends on the order of its terms;
+// 2^63 ns are 292 years.
+using Ticks = std::int64_t;
+
+inline constexpr double kTicksPerSecond = 1e9;
+// Longer spans are clamped here, so that sums of two never overflow (95 years).
+inline constexpr Ticks kLongest = 3'000'000'000'000'000'000;
+
+// Rounds to the nearest nanosecond and clamps to [0, kLongest]; NaN gives kLongest (never happens).
+[[nodiscard]] Ticks ticks_from_seconds(double seconds);
+[[nodiscard]] double seconds_from_ticks(Ticks ticks);
+
+// One thing that will happen. `kind` and `token` belong to the owner; a token that no longer
+// matches is the usual way to call an event off.
+struct Event {
+    Ticks time = 0;
+    std::uint64_t order = 0;  // number of insertion: earlier insertions first among equal times
+    std::uint32_t kind = 0;
+    std::uint32_t token = 0;
+};
+
+class Engine {
+public:
+    // Forgets every event and goes back to time 0; keeps the memory.
+    void reset();
+    // Adds an event `delay` >= 0 from now. Cost: O(log pending).
+    void schedule(Ticks delay, std::uint32_t kind, std::uint32_t token);
+    // Takes the next event and moves the clock to it. False when nothing is pending.
+    [[nodiscard]] bool next(Event& event);
+    // Moves the clock forward to `time` without an event.
+    void advance_to(Ticks time);
+
+    [[nodiscard]] Ticks now() const { return now_; }
+    [[nodiscard]] std::uint64_t handled() const { return handled_; }
+    [[nodiscard]] std::size_t pending() const { return heap_.size(); }
+
+private:
+    std::vector<Event> heap_;  // binary heap, earliest on top
+    Ticks now_ = 0;
+    std::uint64_t inserted_ = 0;
+    std::uint64_t handled_ = 0;
+};
+
+}  // namespace ascertain::goodput
