@@ -20,11 +20,11 @@ struct SessionContext {
     std::string commit;
     std::vector<std::string> arguments;  // argv of the command
     std::string host;
-    std::string system;                  // kernel, distribution, processor
-    std::string time_utc;                // ISO 8601
-    Json campaign = Json::object();      // the campaign as read, and the hash of its text
-    Json devices = Json::array();        // what `describe` answered, one entry per device
-    Json software = Json::object();      // name → version
+    std::string system;              // kernel, distribution, processor
+    std::string time_utc;            // ISO 8601
+    Json campaign = Json::object();  // the campaign as read, and the hash of its text
+    Json devices = Json::array();    // what `describe` answered, one entry per device
+    Json software = Json::object();  // name → version
 };
 
 // Kind "required": fixed and written before the first check runs.
@@ -42,8 +42,8 @@ struct RequiredSet {
     std::string profile;  // quick | standard | full
     std::string rung;     // device | node | domain | eighth | fleet
     std::uint64_t seed = 0;
-    std::vector<PlannedCheck> checks;      // required and optional, in order
-    std::vector<std::string> left_out;     // "id: why" for everything filtered away or sampled out
+    std::vector<PlannedCheck> checks;   // required and optional, in order
+    std::vector<std::string> left_out;  // "id: why" for everything filtered away or sampled out
 };
 
 // Kind "prediction": foretold before the measurement it is about. `check` and `metric` name what
@@ -54,7 +54,7 @@ struct Prediction {
     std::string device;
     std::string metric;
     double value = 0.0;
-    double low = 0.0;   // 80 % interval
+    double low = 0.0;  // 80 % interval
     double high = 0.0;
     std::string unit;
     bool calibrated = false;  // rests on measurements of this device; only then does a miss block
@@ -70,10 +70,10 @@ enum class Outcome {
     kNoReference,  // ran, but nothing trustworthy to compare with
     kDeviceError,  // the operator raised
     kTimedOut,
-    kCrashed,      // the worker died
-    kDeviceLost,   // no worker could be started again
-    kSkipped,      // never started; `category` says why
-    kHarnessError, // our fault
+    kCrashed,       // the worker died
+    kDeviceLost,    // no worker could be started again
+    kSkipped,       // never started; `category` says why
+    kHarnessError,  // our fault
 };
 struct Attempt {
     std::string check;
@@ -82,18 +82,19 @@ struct Attempt {
     int number = 1;  // 1 is the first try in its role
     std::uint64_t seed = 0;
     Outcome outcome = Outcome::kSkipped;
-    std::string category;  // of a skip: device_absent | filtered | budget | interrupted | resources | …
-    std::string message;   // for people; empty when completed
+    std::string
+        category;  // of a skip: device_absent | filtered | budget | interrupted | resources | …
+    std::string message;  // for people; empty when completed
     Observation observation;
-    Json detail = Json::object();       // what the report may draw: points, histograms, curves
-    std::string reproduce;              // the shortest command that runs exactly this again
+    Json detail = Json::object();  // what the report may draw: points, histograms, curves
+    std::string reproduce;         // the shortest command that runs exactly this again
     std::string started_utc;
     double duration_s = 0.0;
-    std::vector<std::string> blobs;     // names of blobs that belong to it (stderr, raw samples)
+    std::vector<std::string> blobs;  // names of blobs that belong to it (stderr, raw samples)
 };
 
-// Kind "plan" and "projection": the simulator's documents (ascertain.plan/1, ascertain.projection/1)
-// as they are, under the key "document".
+// Kind "plan" and "projection": the simulator's documents (ascertain.plan/1,
+// ascertain.projection/1) as they are, under the key "document".
 
 // Kind "interrupted" and "finished": how a session ended.
 struct SessionEnd {
@@ -111,7 +112,8 @@ struct SessionEnd {
 [[nodiscard]] Json to_json(const Attempt& value);
 [[nodiscard]] Json to_json(const SessionEnd& value);
 
-// The reverse; a missing or mistyped field is kEvidence with the field's name. `name` is the record.
+// The reverse; a missing or mistyped field is kEvidence with the field's name. `name` is the
+// record.
 [[nodiscard]] Result<SessionContext> context_from_json(const Json& body, std::string_view name);
 [[nodiscard]] Result<RequiredSet> required_from_json(const Json& body, std::string_view name);
 [[nodiscard]] Result<Prediction> prediction_from_json(const Json& body, std::string_view name);
