@@ -1,0 +1,184 @@
+#include "predict/parallel/memory.hpp"
+
+#include <algorithm>
+#include <string_view>
+
+#include "model/activations.hpp"
+#include "predict/parallel/schedule.hpp"
+
+namespace ascertain::parallel {
+namespace {
+
+using model::Block;
+
+bool is_routed_expert(std::string_view role) {
+    return role.starts_with("moe.experts");
+}
+
+struct Held {
+    double dense = 0.0;
+    double expert = 0.0;
+    double saved = 0.0;  // per micro-batch in flight
+    bool head = false;
+};
+
+// Bytes that one micro-batch leaves in a block under the plan's recompute policy; `full_share` of
+// the layers recompute everything (kBlocks).
+double saved_bytes(const ShardFacts::BlockFacts& block, const Plan& plan, double full_share) {
+    switch (plan.recompute) {
+        case Recompute::kNone: return block.saved_bytes;
+        case Recompute::kSelective: return block.saved_selective_bytes;
+        case Recompute::kPartial: return 0.5 * (block.saved_bytes + block.saved_full_bytes);
+        case Recompute::kFull: return block.saved_full_bytes;
+        case Recompute::kBlocks:
+            return full_share * block.saved_full_bytes + (1.0 - full_share) * block.saved_bytes;
+    }
+    return block.saved_bytes;
+}
+
+Held held_by(const ShardFacts& facts, const Plan& plan, const StageShare& stage,
+             double full_share) {
+    Held held;
+    const auto add = [&](Block block, double count, bool recomputed) {
+        if (count <= 0.0) return;
+        const ShardFacts::BlockFacts& one = facts[block];
+        held.dense += count * one.dense_parameters;
+        held.expert += count * one.expert_parameters;
+        held.saved += count * (recomputed ? saved_bytes(one, plan, full_share) : one.saved_bytes);
+    };
+    add(Block::kDenseLayer, stage.dense_layers, true);
+    add(Block::kMoeLayer, stage.moe_layers, true);
+    add(Block::kMtp, stage.mtp_layers, true);
+    if (stage.embedding) add(Block::kEmbedding, 1.0, false);
+    if (stage.head) {
+        // The loss of a micro-batch is followed at once by its backward: one copy, never in flight.
+        held.dense += facts[Block::kHead].dense_parameters;
+        held.head = true;
+    }
+    return held;
+}
+
+std::int64_t process_groups(const Plan& plan) {
+    std::int64_t groups = 0;
+    for (const std::int64_t degree : {plan.tp, plan.pp, plan.dp * plan.cp, plan.cp, plan.ep})
+        if (degree > 1) ++groups;
+    return groups;
+}
+
+}  // namespace
+
+Result<ShardFacts> shard_facts(const model::Architecture& architecture, const model::Shard& shard,
+                               const model::Batch& batch, bool flash_attention) {
+    const Result<model::Architecture> local = model::shard_architecture(architecture, shard);
+    if (!local) return local.error();
+    ShardFacts facts;
+    const double tokens = static_cast<double>(batch.sequences * batch.sequence_length / shard.cp);
+    const double split = shard.sequence_parallel ? static_cast<double>(shard.tp) : 1.0;
+    facts.boundary_bytes = tokens / split * static_cast<double>(architecture.hidden_size) *
+                           model::size_bytes(batch.dtype);
+    // Beside the fp32 probabilities that the head saves: the logits themselves.
+    facts.logits_bytes = tokens * static_cast<double>(architecture.vocab_size) /
+                         static_cast<double>(shard.tp) * model::size_bytes(batch.dtype);
+    for (const Block block : model::kBlocks) {
+        if (model::block_count(architecture, block) == 0) continue;
+        ShardFacts::BlockFacts& out = facts.blocks[static_cast<std::size_t>(block)];
+        for (const model::Tensor& tensor : model::tensors(*local, block))
+            (is_routed_expert(tensor.role) ? out.expert_parameters : out.dense_parameters) +=
+                static_cast<double>(tensor.elements());
+        if (block == Block::kDenseLayer || block == Block::kMoeLayer)
+            facts.layer_parameters_max =
+                std::max(facts.layer_parameters_max, out.dense_parameters + out.expert_parameters);
+        const auto saved = [&](model::Recompute recompute) -> Result<double> {
+            const auto kept = model::saved_activations(architecture, block, shard, batch,
+                                                       {flash_attention, recompute});
+            if (!kept) return kept.error();
+            return model::total_size(*kept).count;
+        };
+        const Result<double> none = saved(model::Recompute::kNone);
+        if (!none) return none.error();
+        const Result<double> selective = saved(model::Recompute::kSelective);
+        if (!selective) return selective.error();
+        const Result<double> full = saved(model::Recompute::kFull);
+        if (!full) return full.error();
+        out.saved_bytes = *none;
+        out.saved_selective_bytes = *selective;
+        out.saved_full_bytes = *full;
+    }
+    return facts;
+}
+
+MemoryParts rank_memory(const ShardFacts& facts, const Plan& plan, const BatchShape& batch,
+                        const std::vector<StageShare>& stages, const MemoryConstants& constants,
+                        std::int64_t rank) {
+    const std::int64_t chunks = chunks_per_rank(plan);
+    Schedule placement;  // only its placement rules are used
+    placement.kind = plan.schedule;
+    placement.ranks = static_cast<std::int32_t>(plan.pp);
+    std::int64_t layers = 0;
+    for (std::int64_t chunk = 0; chunk < chunks; ++chunk)
+        layers += stages[static_cast<std::size_t>(placement.stage_of(
+                             static_cast<std::int32_t>(rank), static_cast<std::int32_t>(chunk)))]
+                      .layers();
+    const double full_share = layers > 0
+                                  ? std::min(1.0, static_cast<double>(plan.recompute_layers) /
+                                                      static_cast<double>(layers))
+                                  : 0.0;
+    Held held;
+    bool head_here = false;
+    for (std::int64_t chunk = 0; chunk < chunks; ++chunk) {
+        const auto stage = static_cast<std::size_t>(
+            placement.stage_of(static_cast<std::int32_t>(rank), static_cast<std::int32_t>(chunk)));
+        const Held part = held_by(facts, plan, stages[stage], full_share);
+        held.dense += part.dense;
+        held.expert += part.expert;
+        held.saved += part.saved;
+        head_here = head_here || part.head;
+    }
+    const double parameters = held.dense + held.expert;
+    const double dense_share = 1.0 / static_cast<double>(sharding_ranks(plan));
+    const double expert_ranks =
+        static_cast<double>(std::max<std::int64_t>(1, expert_data_ranks(plan)));
+    const double expert_share =
+        1.0 / std::min(expert_ranks, static_cast<double>(sharding_ranks(plan)) * expert_ranks /
+                                         static_cast<double>(plan.dp * plan.cp));
+    const double sharded = held.dense * dense_share + held.expert * expert_share;
+    const bool shard_state = plan.sharding != Sharding::kNone;
+    const bool shard_gradients = shard_state && plan.sharding != Sharding::kZero1;
+    const bool shard_weights =
+        plan.sharding == Sharding::kZero3 || plan.sharding == Sharding::kHsdp;
+
+    MemoryParts parts;
+    parts.rank = rank;
+    // ZeRO-3 keeps its share in fp32 as the master copy and gathers two layers in the working
+    // precision.
+    parts.weights = Bytes{constants.weight * (shard_weights ? 0.0 : parameters)};
+    parts.gradients = Bytes{constants.gradient * (shard_gradients ? sharded : parameters)};
+    parts.optimizer = Bytes{constants.optimizer * (shard_state ? sharded : parameters)};
+    const double in_flight =
+        static_cast<double>(
+            in_flight_bound(plan.schedule, plan.pp, chunks, micro_batches(plan, batch), rank)) /
+        static_cast<double>(chunks);
+    // While one layer is recomputed, its own activations exist beside the kept inputs.
+    double working = 0.0;
+    if (plan.recompute == Recompute::kFull || plan.recompute == Recompute::kBlocks)
+        working =
+            std::max(facts[Block::kDenseLayer].saved_bytes, facts[Block::kMoeLayer].saved_bytes);
+    parts.activations = Bytes{in_flight * held.saved + working};
+    if (head_here) parts.logits = Bytes{facts.logits_bytes + facts[Block::kHead].saved_bytes};
+    parts.buffers = constants.buffer_per_group * static_cast<double>(process_groups(plan));
+    if (shard_weights) parts.buffers += Bytes{2.0 * constants.weight * facts.layer_parameters_max};
+    parts.reserve = constants.context + parts.activations * constants.fragmentation;
+    return parts;
+}
+
+MemoryParts peak_memory(const ShardFacts& facts, const Plan& plan, const BatchShape& batch,
+                        const std::vector<StageShare>& stages, const MemoryConstants& constants) {
+    MemoryParts worst = rank_memory(facts, plan, batch, stages, constants, 0);
+    for (std::int64_t rank = 1; rank < plan.pp; ++rank) {
+        const MemoryParts parts = rank_memory(facts, plan, batch, stages, constants, rank);
+        if (parts.total() > worst.total()) worst = parts;
+    }
+    return worst;
+}
+
+}  // namespace ascertain::parallel
