@@ -1,0 +1,202 @@
+#include "measure/device/pool.hpp"
+
+#include <poll.h>
+#include <sys/wait.h>
+
+#include <algorithm>
+#include <cmath>
+#include <utility>
+
+namespace ascertain::device {
+namespace {
+
+// How long a wait may last at most: deaths that close no socket, deadlines and a stop flag are
+// noticed at this rate, and faster while a worker is dying.
+constexpr Seconds kTick{0.1};
+constexpr Seconds kTickWhileEnding{0.002};
+// kill_all() gives the kernel this long to take the processes away.
+constexpr Seconds kKillWait{1.5};
+
+}  // namespace
+
+Pool::Pool(const Clock& clock, std::vector<LaunchSpec> members, WorkerLimits limits)
+    : clock_(clock), limits_(limits) {
+    for (LaunchSpec& spec : members) slots_.push_back({.spec = std::move(spec)});
+}
+
+Pool::~Pool() {
+    kill_all();
+}
+
+bool Pool::idle(std::size_t member) const {
+    ASCERTAIN_ASSERT(member < slots_.size());
+    return !slots_[member].busy;
+}
+
+void Pool::ask(std::size_t member, Order order) {
+    ASCERTAIN_ASSERT(idle(member));
+    Slot& slot = slots_[member];
+    slot.busy = true;
+    slot.order = std::move(order);
+    // Sent at once when a worker waits: an answer then needs one turn of poll(), not two.
+    if (slot.worker && slot.worker->state() == Worker::State::kIdle && !slot.debt) {
+        slot.worker->ask(*std::exchange(slot.order, std::nullopt), clock_.now());
+    }
+}
+
+std::vector<Event> Pool::poll(Seconds wait) {
+    const SteadyClock real;
+    const Seconds end = real.now() + wait;
+    std::vector<Event> events;
+    for (std::size_t member = 0; member < slots_.size(); ++member) pump(member, events);
+    while (events.empty()) {
+        const Seconds left = end - real.now();
+        wait_for_input(std::max(left, Seconds{0.0}));
+        for (std::size_t member = 0; member < slots_.size(); ++member) pump(member, events);
+        if (left.count <= 0.0) break;
+    }
+    reap_orphans();
+    return events;
+}
+
+void Pool::wait_for_input(Seconds wait) {
+    std::vector<pollfd> watched;
+    std::vector<Worker*> workers;
+    Seconds tick = kTick;
+    for (const Slot& slot : slots_) {
+        if (!slot.worker) continue;
+        if (slot.worker->state() == Worker::State::kEnding) tick = kTickWhileEnding;
+        if (slot.worker->descriptor() < 0) continue;
+        const int events = slot.worker->wants_write() ? POLLIN | POLLOUT : POLLIN;
+        watched.push_back({slot.worker->descriptor(), static_cast<short>(events), 0});
+        workers.push_back(slot.worker.get());
+    }
+    const double wait_ms = std::ceil(std::min(wait, tick).count * 1e3);
+    const int ready = ::poll(watched.data(), watched.size(), static_cast<int>(wait_ms));
+    if (ready <= 0) return;
+    const Seconds now = clock_.now();
+    for (std::size_t i = 0; i < watched.size(); ++i) {
+        if ((watched[i].revents & POLLOUT) != 0) workers[i]->on_writable(now);
+        const bool readable = (watched[i].revents & (POLLIN | POLLHUP | POLLERR)) != 0;
+        if (readable && workers[i]->descriptor() == watched[i].fd) workers[i]->on_readable(now);
+    }
+}
+
+// Moves one member on as far as it goes without waiting.
+void Pool::pump(std::size_t member, std::vector<Event>& events) {
+    Slot& slot = slots_[member];
+    if (slot.worker) {
+        slot.worker->on_time(clock_.now());
+        for (auto& what : slot.worker->take()) {
+            if (std::holds_alternative<Reply>(what)) {
+                reply(member, std::move(std::get<Reply>(what)), events);
+            } else {
+                events.push_back({member, std::move(what)});
+            }
+        }
+        if (slot.worker->state() == Worker::State::kEnded) bury(slot, member, events);
+    }
+    if (!slot.order) return;
+    if (slot.debt) {
+        slot.order.reset();
+        reply(member, *std::exchange(slot.debt, std::nullopt), events);
+        return;
+    }
+    if (!slot.worker) {
+        auto started = Worker::start(slot.spec, limits_, clock_.now());
+        if (started) {
+            slot.worker = *std::move(started);
+            return;
+        }
+        slot.order.reset();
+        reply(member,
+              {.ending = Ending::kNotStarted,
+               .error_kind = "start",
+               .message = started.error().text()},
+              events);
+        return;
+    }
+    if (slot.worker->state() == Worker::State::kIdle) {
+        slot.worker->ask(*std::exchange(slot.order, std::nullopt), clock_.now());
+    }
+}
+
+// An ended worker leaves its slot, with its story told to whoever waits, or owed to the next.
+void Pool::bury(Slot& slot, std::size_t member, std::vector<Event>& events) {
+    const std::unique_ptr<Worker> worker = std::move(slot.worker);
+    if (worker->unkillable() > 0) orphans_.push_back(worker->unkillable());
+    Reply story{.ending = Ending::kCrashed,
+                .message = worker->end_message(),
+                .stderr_text = worker->stderr_text()};
+    if (!worker->start_failure().empty()) {
+        if (!std::exchange(slot.order, std::nullopt)) return;
+        story.ending = Ending::kNotStarted;
+        story.error_kind = worker->start_failure();
+        reply(member, std::move(story), events);
+    } else if (!worker->end_explained()) {
+        slot.debt = std::move(story);
+    }
+}
+
+void Pool::reply(std::size_t member, Reply reply, std::vector<Event>& events) {
+    ASCERTAIN_ASSERT(slots_[member].busy);
+    slots_[member].busy = false;
+    events.push_back({member, std::move(reply)});
+}
+
+bool Pool::all_ended() const {
+    return std::all_of(slots_.begin(), slots_.end(), [](const Slot& slot) {
+        return !slot.worker || slot.worker->state() == Worker::State::kEnded;
+    });
+}
+
+void Pool::kill_all() {
+    const SteadyClock real;
+    for (Slot& slot : slots_) {
+        if (slot.worker) slot.worker->kill(clock_.now());
+    }
+    const Seconds end = real.now() + kKillWait;
+    while (!all_ended() && real.now() < end) {
+        ::poll(nullptr, 0, 1);
+        for (Slot& slot : slots_) {
+            if (slot.worker) slot.worker->on_time(clock_.now());
+        }
+    }
+    for (Slot& slot : slots_) slot = Slot{.spec = std::move(slot.spec)};
+    reap_orphans();
+}
+
+void Pool::close(Seconds wait) {
+    const SteadyClock real;
+    for (Slot& slot : slots_) {
+        if (slot.worker) slot.worker->hang_up(clock_.now());
+    }
+    const Seconds end = real.now() + wait;
+    while (!all_ended() && real.now() < end) {
+        ::poll(nullptr, 0, 1);
+        for (Slot& slot : slots_) {
+            if (slot.worker) slot.worker->on_time(clock_.now());
+        }
+    }
+    kill_all();
+}
+
+Result<Reply> Pool::call(std::size_t member, Order order, const std::function<bool()>& stopped) {
+    ask(member, std::move(order));
+    while (true) {
+        if (stopped()) {
+            kill_all();
+            return Error{ErrorCode::kInterrupted, "interrupted", {}};
+        }
+        for (Event& event : poll(kTick)) {
+            const bool is_reply = std::holds_alternative<Reply>(event.what);
+            if (is_reply && event.member == member) return std::get<Reply>(std::move(event.what));
+        }
+    }
+}
+
+void Pool::reap_orphans() {
+    std::erase_if(orphans_, [](pid_t pid) { return waitpid(pid, nullptr, WNOHANG) != 0; });
+}
+
+}  // namespace ascertain::device
