@@ -31,7 +31,8 @@ struct SavedTensor {
     Bytes size;
 };
 
-// The tensors saved by one block of that kind (for kMtp by one module, its loss included).
+// The tensors saved by one block of that kind (for kMtp by one module, its loss included); none
+// where the model has no such block.
 // Source: Korthikanti et al. 2022, arXiv 2205.05198, equations 1 to 6, extended to SwiGLU, GQA, MLA
 // and MoE; docs/formulas.md#saved-activations derives every item. Errors: as operators().
 [[nodiscard]] Result<std::vector<SavedTensor>> saved_activations(const Architecture& architecture,

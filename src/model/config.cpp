@@ -147,6 +147,7 @@ constexpr std::array kFamilyRows{
     FamilyRow{.family = Family::kPanguUltraMoe,
               .keys = kPanguKeys,
               .attention = AttentionKind::kMla,
+              .interleaved_rope = true,
               .epsilon = 1e-5,
               .router = RouterKind::kSigmoid,
               .normalise_topk = true},

@@ -42,8 +42,8 @@ struct GemmShape {
     std::int64_t m = 0;
     std::int64_t n = 0;
     std::int64_t k = 0;
-    std::int64_t batch = 1;  // grouped: matrices; m counts the rows of all of them together. In the
-                             // weight gradient of a grouped GEMM it is k that is shared.
+    std::int64_t batch = 1;  // grouped: number of weights; m counts the rows of all of them
+                             // together (k in the weight's gradient)
     bool bias = false;       // addmm
 
     bool operator==(const GemmShape&) const = default;
@@ -62,17 +62,21 @@ struct AttentionShape {
     bool operator==(const AttentionShape&) const = default;
 };
 
+// Which gradient a backward GEMM computes.
+enum class Gradient { kNone, kInput, kWeight };
+
 struct Operator {
-    std::string_view name;    // unique in its block and phase: "q_proj", "q_proj.weight_gradient"
-    std::string_view module;  // "embedding", "attention", "mlp", "moe", "head", "mtp", "optimizer"
+    std::string_view name;    // "q_proj"; with gradient unique in its block and phase
+    std::string_view module;  // "embedding", "attention", "mlp", "moe", "head", "mtp", "parameters"
     Block block = Block::kDenseLayer;
     Phase phase = Phase::kForward;
+    Gradient gradient = Gradient::kNone;
     OperatorKind kind = OperatorKind::kElementwise;
     Dtype dtype = Dtype::kBf16;
-    std::int64_t count = 1;  // times per pass through one block
-    GemmShape gemm;          // kGemm, kGroupedGemm
-    AttentionShape attention;
-    std::int64_t elements = 0;  // of the largest tensor, or parameters of clip and optimizer
+    std::int64_t count = 1;    // times per pass through one block
+    GemmShape gemm;            // kGemm, kGroupedGemm
+    AttentionShape attention;  // kAttention
+    double elements = 0.0;     // of the largest tensor; parameters for clip and optimizer
     // Of one call. flops_causal leaves out what a causal mask (and a window) makes unnecessary and
     // equals flops for everything but attention.
     double flops = 0.0;
@@ -100,7 +104,13 @@ struct FlopsPerToken {
 [[nodiscard]] FlopsPerToken flops_per_token(const Architecture& architecture,
                                             std::int64_t sequence_length);
 
+// Key-value pairs that the average query of a sequence sees under a causal mask: half of them, or
+// w (1 - w / 2 s) under a window of w < s. The convention of published FLOP counts: the exact mean
+// is half a pair more.
+[[nodiscard]] double causal_pairs(std::int64_t sequence_length, std::int64_t window);
+
 [[nodiscard]] std::string_view name_of(Phase phase);
+[[nodiscard]] std::string_view name_of(Gradient gradient);
 [[nodiscard]] std::string_view name_of(OperatorKind kind);
 
 }  // namespace ascertain::model
