@@ -37,8 +37,8 @@ void Engine::schedule(Ticks delay, std::uint32_t kind, std::uint32_t token) {
     std::push_heap(heap_.begin(), heap_.end(), later);
 }
 
-bool Engine::next(Event& event) {
-    if (heap_.empty()) return false;
+bool Engine::next(Event& event, Ticks until) {
+    if (heap_.empty() || heap_.front().time > until) return false;
     std::pop_heap(heap_.begin(), heap_.end(), later);
     event = heap_.back();
     heap_.pop_back();

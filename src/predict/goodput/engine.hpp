@@ -34,8 +34,9 @@ public:
     void reset();
     // Adds an event `delay` >= 0 from now. Cost: O(log pending).
     void schedule(Ticks delay, std::uint32_t kind, std::uint32_t token);
-    // Takes the next event and moves the clock to it. False when nothing is pending.
-    [[nodiscard]] bool next(Event& event);
+    // Takes the next event that happens no later than `until` and moves the clock to it. False, and
+    // the clock stays, when there is none.
+    [[nodiscard]] bool next(Event& event, Ticks until);
     // Moves the clock forward to `time` without an event.
     void advance_to(Ticks time);
 

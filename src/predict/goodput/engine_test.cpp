@@ -14,7 +14,7 @@ TEST(Engine, GivesEventsInOrderOfTime) {
         engine.schedule(delay, static_cast<std::uint32_t>(delay), 0);
     }
     std::vector<Ticks> times;
-    for (Event event; engine.next(event);) {
+    for (Event event; engine.next(event, kLongest);) {
         EXPECT_EQ(event.time, engine.now());
         times.push_back(event.time);
     }
@@ -26,7 +26,7 @@ TEST(Engine, KeepsTheOrderOfInsertionAmongEqualTimes) {
     Engine engine;
     for (std::uint32_t kind = 0; kind < 100; ++kind) engine.schedule(7, kind, 0);
     std::uint32_t expected = 0;
-    for (Event event; engine.next(event);) EXPECT_EQ(event.kind, expected++);
+    for (Event event; engine.next(event, kLongest);) EXPECT_EQ(event.kind, expected++);
     EXPECT_EQ(expected, 100u);
 }
 
@@ -34,12 +34,21 @@ TEST(Engine, CountsDelaysFromTheEventInHand) {
     Engine engine;
     Event event;
     engine.schedule(100, 1, 0);
-    ASSERT_TRUE(engine.next(event));
+    ASSERT_TRUE(engine.next(event, kLongest));
     engine.schedule(25, 2, 9);
-    ASSERT_TRUE(engine.next(event));
+    ASSERT_TRUE(engine.next(event, kLongest));
     EXPECT_EQ(event.time, 125);
     EXPECT_EQ(event.token, 9u);
-    EXPECT_FALSE(engine.next(event));
+    EXPECT_FALSE(engine.next(event, kLongest));
+}
+
+TEST(Engine, LeavesWhatComesTooLate) {
+    Engine engine;
+    Event event;
+    engine.schedule(100, 1, 0);
+    EXPECT_FALSE(engine.next(event, 99));
+    EXPECT_EQ(engine.now(), 0);
+    EXPECT_TRUE(engine.next(event, 100));
 }
 
 TEST(Engine, StartsAgainAfterReset) {

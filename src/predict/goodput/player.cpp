@@ -44,9 +44,9 @@ History Player::play(std::uint64_t seed, std::uint64_t index, Trace* trace) {
     const Ticks horizon = ticks_from_seconds(setup_.horizon_s);
     Event event;
     while (phase_ != Phase::kOver) {
-        const bool any = engine_.next(event);
-        if (!any || event.time > horizon || history_.events >= setup_.event_limit) {
-            engine_.advance_to(any ? std::min(event.time, horizon) : horizon);
+        const bool enough = history_.events >= setup_.event_limit;
+        if (enough || !engine_.next(event, horizon)) {
+            if (!enough) engine_.advance_to(horizon);
             leave_phase();
             phase_ = Phase::kOver;
             note(Moment::kGivenUp);

@@ -1,0 +1,91 @@
+// The uncertain inputs of a projection as one table, so that drawing, tornado, provenance and the
+// check that would settle each are written once.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <optional>
+#include <string_view>
+
+#include "predict/goodput/projection.hpp"
+
+namespace ascertain::goodput {
+
+// Rows of the table.
+enum Input : std::size_t {
+    kStep,         // a factor on every stage's step_s: they err together
+    kFailureRate,  // interruptions per device-hour
+    kDetection,
+    kHangDetection,
+    kSilentDetection,
+    kRestart,
+    kRestartFailure,
+    kSwap,
+    kRepair,
+    kCheckpointBytes,
+    kWriteBandwidth,
+    kReadBandwidth,
+    kSnapshot,
+    kStraggler,
+    kSlowRate,
+    kSlowLoss,
+    kSlowDetection,
+    kMonitoring,
+    kInfant,
+    kSiteRate,
+    kSiteOutage,
+    kDefects,
+    kDefectRate,
+    kDebug,
+    kRent,
+    kCapex,
+    kPower,
+    kPowerUsage,
+    kTariff,
+    kInputs,
+};
+
+// What is known about one row, apart from its belief.
+struct InputRow {
+    std::string_view name;
+    std::string_view unit;
+    std::string_view settled_by;  // the check or command that narrows it
+    double limit;                 // larger values are absurd
+};
+[[nodiscard]] const InputRow& row_of(Input input);
+
+// One number per row: normal scores, or values.
+using Rows = std::array<double, kInputs>;
+
+// The belief of a row; absent where the input does not exist (no price given). The failure rate's
+// is the posterior's 10 %, 50 % and 90 %; the step's is relative to the middle.
+[[nodiscard]] std::optional<Uncertain> belief_of(const ProjectionInput& input, Input row);
+// Values at normal scores.
+[[nodiscard]] Rows values_at(const ProjectionInput& input, const Rows& scores);
+
+// By what must_be_true turns the inputs.
+struct Screws {
+    double failure_rate = 1.0;
+    double recovery = 1.0;  // detection, hang detection, restart, swap
+    double step = 1.0;
+    double checkpoint = 1.0;  // bytes, and the snapshot's stall
+    double defects = 1.0;
+    double devices = 1.0;
+    std::optional<std::int64_t> spare_nodes;
+};
+
+// The plain run that `input` is with these values.
+[[nodiscard]] RunSetup resolve(const ProjectionInput& input, const Rows& values,
+                               const Screws& screws, double horizon_s);
+
+// What one history costs with these values.
+struct Bill {
+    std::optional<double> cost_usd;
+    std::optional<double> energy_kwh;
+};
+[[nodiscard]] Bill bill(const ProjectionInput& input, const Rows& values, const History& history);
+
+// kBadInput names the first field that is missing, negative, contradictory or absurd.
+[[nodiscard]] Result<void> validate(const ProjectionInput& input);
+
+}  // namespace ascertain::goodput
