@@ -1,0 +1,36 @@
+#include "worker/host/requests.hpp"
+
+#include <fmt/format.h>
+
+#include <array>
+#include <string>
+#include <vector>
+
+#include "base/text.hpp"
+
+namespace ascertain::worker {
+namespace {
+
+constexpr std::array kRequests = {
+    Request{"describe", describe},
+};
+
+}  // namespace
+
+std::span<const Request> requests() {
+    return kRequests;
+}
+
+Result<const Request*> find_request(std::string_view name) {
+    std::vector<std::string> names;
+    for (const Request& request : kRequests) {
+        if (request.name == name) return &request;
+        names.emplace_back(request.name);
+    }
+    return Error{
+        ErrorCode::kBadInput,
+        fmt::format("unknown request \"{}\"{}", shortened(name, 64), did_you_mean(name, names)),
+        "request"};
+}
+
+}  // namespace ascertain::worker

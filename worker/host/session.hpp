@@ -1,0 +1,21 @@
+// What a request handler gets besides its parameters.
+#pragma once
+
+#include <c10/core/Device.h>
+
+#include <functional>
+#include <string_view>
+
+#include "base/json.hpp"
+#include "worker/host/torch.hpp"
+
+namespace ascertain::worker {
+
+struct Session {
+    c10::Device device = c10::Device(c10::DeviceType::CPU);
+    // Tells the core how far the request in progress is: share in [0, 1]; data is null or an
+    // object.
+    std::function<void(double share, std::string_view text, const Json& data)> progress;
+};
+
+}  // namespace ascertain::worker
