@@ -1,0 +1,69 @@
+#include "decide/report/html.hpp"
+
+#include <fmt/format.h>
+
+#include "decide/report/assets.hpp"
+#include "decide/report/escape.hpp"
+#include "decide/report/material.hpp"
+#include "decide/report/sections.hpp"
+#include "decide/report/wording.hpp"
+
+namespace ascertain::report {
+namespace {
+
+// Nothing may be fetched, whatever evidence contains; the two inline elements are our own.
+constexpr std::string_view kPolicy =
+    "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src data:; "
+    "base-uri 'none'; form-action 'none'";
+
+std::string head(const Material& material) {
+    const auto& verdict = material.verdict();
+    const std::string model = model_name(material.campaign());
+    const std::string fleet = fleet_name(material.campaign());
+    return fmt::format(
+        "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n"
+        "<meta http-equiv=\"Content-Security-Policy\" content=\"{}\">\n"
+        "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n"
+        "<meta name=\"color-scheme\" content=\"light dark\">\n"
+        "<link rel=\"icon\" href=\"data:,\">\n"
+        "<title>{}: {} on {} · Ascertain</title>\n<style>\n{}</style>\n</head>\n",
+        kPolicy, words_of(verdict.verdict), escaped(model.empty() ? "a model" : model, 80),
+        escaped(fleet.empty() ? "devices" : fleet, 80), kStyle);
+}
+
+constexpr std::string_view kContents =
+    "<nav aria-label=\"Contents\"><a href=\"#blockers\">Blockers</a> <a "
+    "href=\"#compute\">Compute</a> "
+    "<a href=\"#endure\">Endure</a> <a href=\"#learn\">Learn</a> <a href=\"#finish\">Finish</a> "
+    "<a href=\"#serve\">Serve</a> <a href=\"#comparison\">Predicted</a> <a "
+    "href=\"#checks\">Checks</a> "
+    "<a href=\"#records\">Evidence</a></nav>\n";
+
+std::string scripts(std::string_view chart_js) {
+    return fmt::format("<script>\n{}\n</script>\n<script>\n{}\n</script>\n",
+                       script_source(chart_js), script_source(kScript));
+}
+
+}  // namespace
+
+std::string html(const ReportInput& input) {
+    const Material material = gather(input);
+    std::string page = head(material);
+    page += "<body>\n<main>\n" + verdict_banner(material);
+    page += kContents;
+    page += "<div class=\"columns\">" + blockers_section(material) + next_rung_section(material) +
+            "</div>\n";
+    page += waivers_section(material);
+    page += questions_section(material);
+    page += comparison_section(material);
+    page += checks_section(material);
+    page += formulas_section(material);
+    page += left_out_section(material);
+    page += records_section(material);
+    page +=
+        "</main>\n<footer><p>Made by Ascertain from the evidence named above and nothing "
+        "else.</p></footer>\n";
+    return page + scripts(input.chart_js) + "</body>\n</html>\n";
+}
+
+}  // namespace ascertain::report

@@ -1,0 +1,45 @@
+// The sections of the report, top to bottom. Each is a pure function from the material to HTML;
+// html.cpp puts them in order. Inside this room only.
+#pragma once
+
+#include <string>
+
+#include "decide/report/material.hpp"
+
+namespace ascertain::report {
+
+// verdict_section.cpp: the verdict with its scope, then what blocks it, the next rung, the waivers.
+[[nodiscard]] std::string verdict_banner(const Material& material);
+[[nodiscard]] std::string blockers_section(const Material& material);
+[[nodiscard]] std::string next_rung_section(const Material& material);
+[[nodiscard]] std::string waivers_section(const Material& material);
+
+// questions.cpp: the five questions, each with its picture.
+[[nodiscard]] std::string questions_section(const Material& material);
+
+// operators.cpp: which operators are right, and how near each comes to its bound.
+[[nodiscard]] std::string operator_map(const Material& material);
+[[nodiscard]] std::string operator_errors(const Material& material);
+[[nodiscard]] std::string error_histograms(const Material& material);
+
+// learning.cpp: loss and gradient norm of device and reference; tensors that differ most.
+[[nodiscard]] std::string learning_pictures(const Material& material);
+
+// finishing.cpp: what the simulator foretells of the large run; planning.cpp: its plans.
+[[nodiscard]] std::string finishing_pictures(const Material& material);
+[[nodiscard]] std::string plan_table(const Material& material);
+
+// comparison.cpp: what was foretold beside what was measured.
+[[nodiscard]] std::string comparison_section(const Material& material);
+
+// checks.cpp: every check with its numbers, criterion, seed, command and records.
+[[nodiscard]] std::string checks_section(const Material& material);
+
+// appendix.cpp: formulas that are cited, checks left out, every record.
+[[nodiscard]] std::string formulas_section(const Material& material);
+[[nodiscard]] std::string left_out_section(const Material& material);
+[[nodiscard]] std::string records_section(const Material& material);
+// Where a name or source cites a formula that the report holds: a link to it, else "".
+[[nodiscard]] std::string formula_link(const Material& material, std::string_view citation);
+
+}  // namespace ascertain::report

@@ -1,0 +1,43 @@
+// Writes the sample reports that the browser test opens: ascertain_report_sample CHART_JS FOLDER.
+// An empty CHART_JS gives reports without charts.
+#include <fstream>
+#include <iostream>
+#include <sstream>
+#include <string>
+
+#include "decide/report/html.hpp"
+#include "decide/report/testing/sample.hpp"
+
+namespace {
+
+std::string read(const std::string& path) {
+    std::ostringstream text;
+    text << std::ifstream(path, std::ios::binary).rdbuf();
+    return text.str();
+}
+
+bool write(const std::string& path, const std::string& text) {
+    std::ofstream file(path, std::ios::binary);
+    file << text;
+    return file.good();
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+    if (argc != 3) {
+        std::cerr << "usage: ascertain_report_sample CHART_JS FOLDER\n";
+        return 64;
+    }
+    const std::string chart_js = read(argv[1]);
+    const std::string folder = std::string(argv[2]) + "/";
+    namespace testing = ascertain::report::testing;
+    const auto make = [&](const char* name, const testing::Sample& sample) {
+        return write(folder + name, ascertain::report::html(sample.input(chart_js)));
+    };
+    const bool written = make("screened.html", testing::screened_cpu()) &&
+                         make("failing.html", testing::failing_device()) &&
+                         make("nothing.html", testing::nothing()) &&
+                         make("hostile.html", testing::hostile());
+    return written ? 0 : 74;
+}
