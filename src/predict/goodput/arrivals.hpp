@@ -14,13 +14,10 @@ namespace ascertain::goodput {
 // Source: time rescaling, Daley and Vere-Jones, Theorem 7.4.I.
 class Arrivals {
 public:
-    Arrivals(std::uint32_t kind, Random random) : random_(random), kind_(kind) {
+    // Its arrivals are firings of the engine's timer `timer`.
+    Arrivals(std::uint32_t timer, Random random) : random_(random), timer_(timer) {
         unit_left_ = draw_exponential(random_);
     }
-
-    [[nodiscard]] double rate_per_s() const { return rate_per_s_; }
-    // An event of this process that carries another token has been called off.
-    [[nodiscard]] bool expects(const Event& event) const { return event.token == token_; }
 
     void set_rate(Engine& engine, double rate_per_s) {
         if (rate_per_s == rate_per_s_) return;
@@ -38,9 +35,10 @@ public:
 private:
     void wait(Engine& engine) {
         since_ = engine.now();
-        ++token_;
         if (rate_per_s_ > 0.0) {
-            engine.schedule(ticks_from_seconds(unit_left_ / rate_per_s_), kind_, token_);
+            engine.set_timer(timer_, ticks_from_seconds(unit_left_ / rate_per_s_));
+        } else {
+            engine.clear_timer(timer_);
         }
     }
 
@@ -48,8 +46,7 @@ private:
     double unit_left_ = 0.0;
     double rate_per_s_ = 0.0;
     Ticks since_ = 0;
-    std::uint32_t token_ = 0;
-    std::uint32_t kind_;
+    std::uint32_t timer_;
 };
 
 }  // namespace ascertain::goodput

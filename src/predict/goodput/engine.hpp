@@ -1,7 +1,8 @@
-// A discrete-event kernel and nothing else: integer time, a heap of events, a fixed order among
+// A discrete-event kernel and nothing else: integer time, pending events, a fixed order among
 // equals. It knows no failure, no chip and no model; what an event means is its owner's business.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <vector>
 
@@ -19,8 +20,7 @@ inline constexpr Ticks kLongest = 3'000'000'000'000'000'000;
 [[nodiscard]] Ticks ticks_from_seconds(double seconds);
 [[nodiscard]] double seconds_from_ticks(Ticks ticks);
 
-// One thing that will happen. `kind` and `token` belong to the owner; a token that no longer
-// matches is the usual way to call an event off.
+// One thing that happens. `kind` and `token` belong to the owner.
 struct Event {
     Ticks time = 0;
     std::uint64_t order = 0;  // number of insertion: earlier insertions first among equal times
@@ -28,27 +28,39 @@ struct Event {
     std::uint32_t token = 0;
 };
 
+// Events are of two sorts. Timers are few, can be set anew or cleared at any moment, and wait in
+// an array; the kind of a timer's event is the timer's number. All others are scheduled once,
+// cannot be called off, and wait in a heap.
 class Engine {
 public:
+    explicit Engine(std::size_t timers) : timers_(timers) {}
+
     // Forgets every event and goes back to time 0; keeps the memory.
     void reset();
-    // Adds an event `delay` >= 0 from now. Cost: O(log pending).
+    // Sets timer `timer` to fire `delay` >= 0 from now, whatever it was set to. Cost: O(1).
+    void set_timer(std::uint32_t timer, Ticks delay);
+    void clear_timer(std::uint32_t timer) { timers_[timer].time = kNever; }
+    // Adds an event `delay` >= 0 from now; `kind` is none of the timers'. Cost: O(log pending).
     void schedule(Ticks delay, std::uint32_t kind, std::uint32_t token);
     // Takes the next event that happens no later than `until` and moves the clock to it. False, and
-    // the clock stays, when there is none.
+    // the clock stays, when there is none. Cost: O(timers + log pending).
     [[nodiscard]] bool next(Event& event, Ticks until);
     // Moves the clock forward to `time` without an event.
     void advance_to(Ticks time);
 
     [[nodiscard]] Ticks now() const { return now_; }
-    [[nodiscard]] std::uint64_t handled() const { return handled_; }
-    [[nodiscard]] std::size_t pending() const { return heap_.size(); }
 
 private:
+    static constexpr Ticks kNever = INT64_MAX;
+
+    struct Timer {
+        Ticks time = kNever;
+        std::uint64_t order = 0;
+    };
+    std::vector<Timer> timers_;
     std::vector<Event> heap_;  // binary heap, earliest on top
     Ticks now_ = 0;
     std::uint64_t inserted_ = 0;
-    std::uint64_t handled_ = 0;
 };
 
 }  // namespace ascertain::goodput

@@ -214,7 +214,7 @@ RunSetup resolve(const ProjectionInput& input, const Rows& values, const Screws&
     }
     setup.devices = std::max<std::int64_t>(grown(input.devices), 1);
     setup.devices_per_node = input.devices_per_node;
-    setup.spare_nodes = screws.spare_nodes.value_or(input.spare_nodes);
+    setup.spare_nodes = screws.spare_nodes.value_or(grown(input.spare_nodes));
     setup.stage_change_s = input.stage_change_s;
     setup.monitoring_ratio = values[kMonitoring];
 
@@ -258,6 +258,7 @@ RunSetup resolve(const ProjectionInput& input, const Rows& values, const Screws&
     setup.defect = {values[kDefects] * screws.defects, values[kDefectRate] / kSecondsPerDay,
                     values[kDebug], input.debug_spread, 0.0};
     setup.horizon_s = horizon_s;
+    setup.event_limit = kEventLimit;
     return setup;
 }
 

@@ -74,6 +74,9 @@ struct Screws {
     std::optional<std::int64_t> spare_nodes;
 };
 
+// A history with more events than this goes nowhere: some 20,000 interruptions.
+inline constexpr std::int64_t kEventLimit = 100'000;
+
 // The plain run that `input` is with these values.
 [[nodiscard]] RunSetup resolve(const ProjectionInput& input, const Rows& values,
                                const Screws& screws, double horizon_s);

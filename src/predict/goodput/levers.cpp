@@ -49,9 +49,6 @@ constexpr Lever kLevers[] = {
     {"software_defects_outstanding", "count", false,
      [](const ProjectionInput&, const Rows& v) { return v[kDefects]; },
      [](Screws& screws, double better) { screws.defects = 1.0 / better; }},
-    {"devices", "count", true,
-     [](const ProjectionInput& input, const Rows&) { return static_cast<double>(input.devices); },
-     [](Screws& screws, double better) { screws.devices = better; }},
 };
 
 MustBeTrue turn(const ProjectionInput& input, const Rows& values, const Lever& lever,
@@ -88,6 +85,36 @@ MustBeTrue turn(const ProjectionInput& input, const Rows& values, const Lever& l
     }
     result.needed =
         lever.more_is_better ? result.now * std::exp(good) : result.now / std::exp(good);
+    return result;
+}
+
+// More devices also fail more often, so better is not always more: a scan from fewer to more.
+MustBeTrue find_devices(const ProjectionInput& input, const Rows& values, int histories) {
+    constexpr int kStepsPerDoubling = 4;
+    constexpr int kDoublings = 3;  // down to an eighth, up to eight times
+    MustBeTrue result{"devices",    "count", "at_least", static_cast<double>(input.devices),
+                      std::nullopt, {}};
+    const auto reaches = [&](double factor) {
+        Screws screws;
+        screws.devices = factor;
+        return probability_by(input, values, screws, *input.deadline_s, histories) >=
+               input.confidence;
+    };
+    double factor = std::exp2(-kDoublings);
+    for (int i = -kDoublings * kStepsPerDoubling; i <= kDoublings * kStepsPerDoubling; ++i) {
+        factor = std::exp2(static_cast<double>(i) / kStepsPerDoubling);
+        if (!reaches(factor)) continue;
+        double bad = factor / std::exp2(1.0 / kStepsPerDoubling);
+        for (int k = 0; k < 4; ++k) {
+            const double middle = std::sqrt(bad * factor);
+            (reaches(middle) ? factor : bad) = middle;
+        }
+        result.needed = std::ceil(result.now * factor);
+        return result;
+    }
+    result.reason =
+        "not by this alone: no number of devices up to 8 times as many is enough, since "
+        "more of them also fail more often";
     return result;
 }
 
@@ -152,12 +179,16 @@ double swing_days(const TornadoBar& bar) {
 
 std::vector<MustBeTrue> find_must_be_true(const ProjectionInput& input, int histories) {
     const Rows values = values_at(input, Rows{});
-    constexpr int kCount = static_cast<int>(std::size(kLevers)) + 1;
+    constexpr int kCount = static_cast<int>(std::size(kLevers)) + 2;
     std::vector<MustBeTrue> found(kCount);
     in_parallel(input.threads, kCount, [&](int i) {
         const auto at = static_cast<std::size_t>(i);
-        found[at] = at < std::size(kLevers) ? turn(input, values, kLevers[at], histories)
-                                            : find_spares(input, values, histories);
+        if (at < std::size(kLevers)) {
+            found[at] = turn(input, values, kLevers[at], histories);
+        } else {
+            found[at] = at == std::size(kLevers) ? find_spares(input, values, histories)
+                                                 : find_devices(input, values, histories);
+        }
     });
     return found;
 }

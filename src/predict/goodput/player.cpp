@@ -72,7 +72,6 @@ void Player::begin(std::uint64_t seed, std::uint64_t index, Trace* trace) {
     trace_ = trace;
     history_ = {};
     booked_ = {};
-    phase_token_ = 0;
     shrink_factor_ = 1.0;
     position_ = durable_ = 0;
     stage_ = 0;
@@ -95,14 +94,7 @@ void Player::begin(std::uint64_t seed, std::uint64_t index, Trace* trace) {
 }
 
 void Player::handle(const Event& event) {
-    if (event.kind <= kLooseFailure) {
-        Arrivals& process = arrivals_[event.kind];
-        if (!process.expects(event)) return;
-        process.renew(engine_);
-    } else if ((event.kind == kPhaseEnd || event.kind == kStageEnd) &&
-               event.token != phase_token_) {
-        return;
-    }
+    if (event.kind <= kLooseFailure) arrivals_[event.kind].renew(engine_);
     switch (static_cast<Kind>(event.kind)) {
         case kFailure: on_failure(); break;
         case kSlowing: on_slowing(); break;
@@ -308,7 +300,6 @@ void Player::train() {
     const double away = loose > 0.0 ? static_cast<double>(loose_away_) / loose : 0.0;
     phase_ = Phase::kRunning;
     phase_since_ = engine_.now();
-    ++phase_token_;
     pace_.interval = interval_;
     pace_.stall =
         checkpoint.mode == CheckpointMode::kNone ? 0 : ticks_from_seconds(checkpoint.stall_s);
@@ -318,7 +309,8 @@ void Player::train() {
     missing_factor_ = shrink_factor_ / (1.0 - std::min(away, kLooseAwayRatioMax));
     pace_.wall_per_work = (1.0 + setup_.straggler.slowdown_ratio + slowest_ratio()) *
                           (1.0 + setup_.monitoring_ratio) * missing_factor_;
-    engine_.schedule(wall_for(pace_, stage_end_[stage_] - position_), kStageEnd, phase_token_);
+    engine_.clear_timer(kPhaseEnd);
+    engine_.set_timer(kStageEnd, wall_for(pace_, stage_end_[stage_] - position_));
     update_rates();
 }
 
@@ -379,9 +371,13 @@ Ticks Player::persistent_position() const {
 void Player::enter(Phase phase, Ticks duration) {
     phase_ = phase;
     phase_since_ = engine_.now();
-    ++phase_token_;
     update_rates();
-    if (phase != Phase::kWaiting) engine_.schedule(duration, kPhaseEnd, phase_token_);
+    engine_.clear_timer(kStageEnd);
+    if (phase == Phase::kWaiting) {
+        engine_.clear_timer(kPhaseEnd);
+    } else {
+        engine_.set_timer(kPhaseEnd, duration);
+    }
 }
 
 void Player::leave_phase() {

@@ -39,7 +39,8 @@ private:
         kStageChange,
         kOver,
     };
-    // What an event means; the first four are the Poisson processes.
+    // What an event means. The first five are the Poisson processes; they and the ends of the
+    // present phase are timers of the engine, the rest wait in its heap.
     enum Kind : std::uint32_t {
         kFailure,
         kSlowing,
@@ -48,7 +49,8 @@ private:
         kLooseFailure,
         kPhaseEnd,
         kStageEnd,
-        kRepaired,
+        kTimers,
+        kRepaired = kTimers,
         kLooseBack,
         kCorruptionFound,
         kSlowFound,
@@ -102,7 +104,7 @@ private:
     Ticks interval_ = 0;
     std::int64_t replicas_ = 0;
 
-    Engine engine_;
+    Engine engine_{kTimers};
     std::optional<Streams> streams_;
     std::vector<Arrivals> arrivals_;
     Trace* trace_ = nullptr;
@@ -111,7 +113,6 @@ private:
 
     Phase phase_ = Phase::kRunning;
     Ticks phase_since_ = 0;
-    std::uint32_t phase_token_ = 0;
     Pace pace_;
     double shrink_factor_ = 1.0;   // steps take so much longer in the present shape
     double missing_factor_ = 1.0;  // and with loose devices away

@@ -17,9 +17,12 @@ namespace {
 constexpr double kNever = std::numeric_limits<double>::infinity();
 constexpr double kHorizonFactor = 4.0;  // of the deadline or of the ideal time: given up beyond
 constexpr double kHorizonMax_s = 40.0 * 365.25 * kSecondsPerDay;
-constexpr double kEventBudget = 3e7;  // of a projection, some seconds; fewer histories above it
+constexpr double kEventBudget =
+    1e7;  // of each third of a projection: about half a second on two cores
 constexpr int kTornadoHistories = 64;
 constexpr int kLeverHistories = 128;
+constexpr double kTornadoSets = 2.0 * static_cast<double>(kRent);  // two ends of each bar
+constexpr double kLeverSets = 84.0;  // seven levers, a dozen trials each
 constexpr int kHistogramBins = 40;
 constexpr std::size_t kTraceMax = 2000;
 
@@ -35,22 +38,27 @@ struct Outcomes {
     double finished = 0.0;
 };
 
+// Histories per set of inputs.
 struct Effort {
-    int draws;
-    int histories_per_draw;
+    int draw;
     int tornado;
-    int levers;
+    int lever;
 };
 
-// Fewer histories where each of them is a story of many failures.
-Effort effort_for(const ProjectionInput& input, double events_per_history) {
-    const double wanted = static_cast<double>(input.belief_draws) * input.histories_per_draw;
-    const double scale = std::min(1.0, kEventBudget / (3.0 * wanted * events_per_history));
-    const auto scaled = [scale](int count, int least) {
-        return std::min(count, std::max(least, static_cast<int>(count * scale)));
+// Fewer histories where each of them is a long story: a few are played first to find out.
+Effort effort_for(const ProjectionInput& input, const std::vector<Rows>& scores, double horizon_s) {
+    constexpr std::size_t kPilots = 8;
+    double events = 0.0;
+    for (std::size_t i = 0; i < std::min(kPilots, scores.size()); ++i) {
+        Player player(resolve(input, values_at(input, scores[i]), {}, horizon_s));
+        events += static_cast<double>(player.play(input.seed, i).events) + 10.0;
+    }
+    const double affordable = kEventBudget * kPilots / events;  // histories
+    const auto each = [affordable](double sets, int wanted, int least) {
+        return std::clamp(static_cast<int>(affordable / sets), std::min(least, wanted), wanted);
     };
-    return {input.belief_draws, scaled(input.histories_per_draw, 4), scaled(kTornadoHistories, 8),
-            scaled(kLeverHistories, 8)};
+    return {each(input.belief_draws, input.histories_per_draw, 4),
+            each(kTornadoSets, kTornadoHistories, 8), each(kLeverSets, kLeverHistories, 16)};
 }
 
 void play_draw(const ProjectionInput& input, const Rows& scores, int draw, int histories,
@@ -81,10 +89,10 @@ void play_draw(const ProjectionInput& input, const Rows& scores, int draw, int h
     outcomes.probability[static_cast<std::size_t>(draw)] = static_cast<double>(in_time) / histories;
 }
 
-Outcomes play_all(const ProjectionInput& input, const Effort& effort, double horizon_s) {
-    const auto draws = static_cast<std::size_t>(effort.draws);
-    const std::size_t count = draws * static_cast<std::size_t>(effort.histories_per_draw);
-    const std::vector<Rows> scores = latin_scores(input.seed, effort.draws);
+Outcomes play_all(const ProjectionInput& input, const std::vector<Rows>& scores, int histories,
+                  double horizon_s) {
+    const std::size_t draws = scores.size();
+    const std::size_t count = draws * static_cast<std::size_t>(histories);
     Outcomes outcomes;
     outcomes.finish_s.resize(count);
     outcomes.cost_usd.resize(count);
@@ -93,9 +101,9 @@ Outcomes play_all(const ProjectionInput& input, const Effort& effort, double hor
     outcomes.probability.resize(draws);
     std::vector<std::array<double, kShares>> shares(draws);
     std::vector<std::array<double, 2>> flags(draws);
-    in_parallel(input.threads, effort.draws, [&](int draw) {
-        play_draw(input, scores[static_cast<std::size_t>(draw)], draw, effort.histories_per_draw,
-                  horizon_s, outcomes, shares, flags);
+    in_parallel(input.threads, static_cast<int>(draws), [&](int draw) {
+        play_draw(input, scores[static_cast<std::size_t>(draw)], draw, histories, horizon_s,
+                  outcomes, shares, flags);
     });
     for (std::size_t draw = 0; draw < draws; ++draw) {  // in order: sums do not depend on threads
         for (std::size_t s = 0; s < kShares; ++s) {
@@ -171,8 +179,10 @@ std::vector<Provenance> provenance_of(const ProjectionInput& input) {
 }
 
 std::string not_reached(const Projection& projection) {
-    return fmt::format("{:.1f} % of the histories did not finish within {:.0f} days",
-                       100.0 * (1.0 - projection.finished_ratio), projection.horizon_days);
+    return fmt::format(
+        "{:.1f} % of the histories did not finish; they were given up after {:.0f} days or {} "
+        "events",
+        100.0 * (1.0 - projection.finished_ratio), projection.horizon_days, kEventLimit);
 }
 
 // Yes, no, or unknown, and why.
@@ -235,8 +245,9 @@ Result<Projection> project(const ProjectionInput& input) {
     Player player(at_middle);
     const History first = player.play(input.seed, 0, &projection.trace);
     if (projection.trace.size() > kTraceMax) projection.trace.resize(kTraceMax);
-    const Effort effort = effort_for(input, static_cast<double>(first.events) + 20.0);
-    const Outcomes outcomes = play_all(input, effort, horizon_s);
+    const std::vector<Rows> scores = latin_scores(input.seed, input.belief_draws);
+    const Effort effort = effort_for(input, scores, horizon_s);
+    const Outcomes outcomes = play_all(input, scores, effort.draw, horizon_s);
 
     projection.confidence = input.confidence;
     projection.seed = input.seed;
@@ -268,7 +279,7 @@ Result<Projection> project(const ProjectionInput& input) {
     projection.checkpoint_interval_s = checkpoint_interval_s(at_middle);
     fill_histogram(projection, outcomes);
     projection.tornado = find_tornado(input, horizon_s, effort.tornado);
-    if (input.deadline_s) projection.must_be_true = find_must_be_true(input, effort.levers);
+    if (input.deadline_s) projection.must_be_true = find_must_be_true(input, effort.lever);
     projection.provenance = provenance_of(input);
     decide(input, outcomes.probability, projection);
     return projection;
