@@ -1,0 +1,83 @@
+// The parts of a transformer layer as plain structs of tensors, and the functions that run them.
+// Activations are [tokens, hidden], tokens = batch x seq in that order, fp32 between the parts.
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "model/architecture.hpp"
+#include "worker/training/arithmetic.hpp"
+#include "worker/training/names.hpp"
+#include "worker/training/parameters.hpp"
+#include "worker/training/rope.hpp"
+
+namespace ascertain::training {
+
+struct Linear {
+    at::Tensor weight;  // [out, in], or [in, out] where input_major
+    at::Tensor bias;    // [out], or undefined
+    bool input_major = false;
+};
+
+struct Norm {
+    at::Tensor weight;
+    at::Tensor bias;  // layer norm only
+    model::NormKind kind = model::NormKind::kRms;
+    double epsilon = 0.0;
+};
+
+struct Mlp {
+    model::MlpKind kind = model::MlpKind::kSwiglu;
+    Linear gate;  // SwiGLU only
+    Linear up;
+    Linear down;
+};
+
+// What the routers did, one entry per MoE layer.
+struct RoutingRecord {
+    std::vector<at::Tensor> choices;  // [tokens, topk], int64: the experts that were used
+    std::vector<at::Tensor> loads;    // [experts], int64: tokens of each
+};
+
+// What one forward pass shares between its layers.
+struct Pass {
+    Arithmetic arithmetic;
+    std::int64_t batch = 0;
+    std::int64_t sequence_length = 0;
+    RopeTable rope;   // empty when positions are learned
+    at::Tensor mask;  // [seq, seq], true: visible; undefined: causal
+    double dropout = 0.0;
+    // The experts to use instead of the router's own choice; null: the router chooses.
+    const std::vector<at::Tensor>* replayed_choices = nullptr;
+    // Shared, because a recomputed layer writes it once more after the pass has ended.
+    std::shared_ptr<RoutingRecord> record;
+};
+
+[[nodiscard]] at::Tensor apply(const Linear& linear, const Arithmetic& arithmetic,
+                               const at::Tensor& x);
+// Over the last dimension, in fp32.
+[[nodiscard]] at::Tensor apply(const Norm& norm, const at::Tensor& x);
+[[nodiscard]] at::Tensor apply(const Mlp& mlp, const Arithmetic& arithmetic, const at::Tensor& x);
+// act(gate) * up, or act(up) where there is no gate; in the working dtype.
+[[nodiscard]] at::Tensor activate(model::MlpKind kind, const Arithmetic& arithmetic,
+                                  const at::Tensor& gate, const at::Tensor& up);
+
+// Makes parts of one model under one naming.
+struct Builder {
+    const model::Architecture& architecture;
+    const Names& names;
+    Parameters& parameters;
+
+    // Weights N(0, 1 / in), scaled; docs/formulas.md#initial-weights.
+    Linear linear(const std::string& name, std::int64_t in, std::int64_t out, bool bias,
+                  double scale = 1.0);
+    Norm norm(const std::string& name, std::int64_t width);
+    // What projections back into the residual stream are scaled by.
+    [[nodiscard]] double output_scale() const;
+};
+
+}  // namespace ascertain::training
