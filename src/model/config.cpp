@@ -328,7 +328,9 @@ Mlp read_mlp(Fields& fields, const FamilyRow& row, const Architecture& a) {
     mlp.kind = kind.value_or(MlpKind::kSwiglu);
     mlp.bias = has_bias(row.mlp_bias, "mlp_bias", fields);
     if (plain && !fields.has(row.keys.intermediate)) {
-        mlp.intermediate_size = a.hidden_size < (1 << 24) ? 4 * a.hidden_size : a.hidden_size;
+        constexpr std::int64_t kPlausible = 1 << 24;  // so that the product cannot overflow
+        const bool plausible = a.hidden_size > 0 && a.hidden_size < kPlausible;
+        mlp.intermediate_size = plausible ? 4 * a.hidden_size : a.hidden_size;
     } else {
         mlp.intermediate_size = fields.integer(row.keys.intermediate);
     }

@@ -76,6 +76,7 @@ void check_attention(Checker& check, const Architecture& a) {
     check.require(
         t.kv_heads < 1 || t.heads % t.kv_heads == 0, "attention.kv_heads",
         fmt::format("{} heads cannot share {} key-value heads evenly", t.heads, t.kv_heads));
+    if (!check.result()) return;
     if (t.kind == AttentionKind::kGqa) {
         check.require(t.v_head_dim == t.head_dim, "attention.v_head_dim",
                       "grouped-query attention has one head size");
@@ -87,6 +88,7 @@ void check_attention(Checker& check, const Architecture& a) {
         check.range(t.kv_lora_rank, 1, kSizeMax, "attention.kv_lora_rank");
         check.range(t.qk_nope_head_dim, 1, kHeadsMax, "attention.qk_nope_head_dim");
         check.range(t.qk_rope_head_dim, 1, kHeadsMax, "attention.qk_rope_head_dim");
+        if (!check.result()) return;
         check.require(
             t.kv_heads == t.heads, "attention.kv_heads",
             fmt::format("latent attention gives each of its {} heads its own keys, not {}", t.heads,
@@ -122,17 +124,18 @@ void check_moe(Checker& check, const Architecture& a) {
     check.range(m.shared_intermediate_size, m.shared_experts > 0 ? 1 : 0,
                 m.shared_experts > 0 ? kSizeMax : 0, "moe.shared_intermediate_size");
     check.positive(m.scaling_factor, "moe.scaling_factor");
-    check.require(m.groups >= 1 && m.experts % m.groups == 0, "moe.groups",
+    check.require(m.groups >= 1 && m.experts % std::max<std::int64_t>(m.groups, 1) == 0,
+                  "moe.groups",
                   fmt::format("{} experts do not form {} equal groups", m.experts, m.groups));
+    if (!check.result()) return;
     check.range(m.topk_groups, 1, m.groups, "moe.topk_groups");
-    check.require(m.groups < 1 || m.topk_groups < 1 ||
-                      m.topk <= m.experts / std::max<std::int64_t>(m.groups, 1) * m.topk_groups,
-                  "moe.topk_groups",
+    if (!check.result()) return;
+    const std::int64_t group_size = m.experts / m.groups;
+    check.require(m.topk <= group_size * m.topk_groups, "moe.topk_groups",
                   fmt::format("{} of {} groups hold fewer than topk {} experts", m.topk_groups,
                               m.groups, m.topk));
-    check.require(
-        !m.bias_balancing || m.groups == 1 || m.experts / std::max<std::int64_t>(m.groups, 1) >= 2,
-        "moe.groups", "a group is scored by its two best experts, so it needs two");
+    check.require(!m.bias_balancing || m.groups == 1 || group_size >= 2, "moe.groups",
+                  "a group is scored by its two best experts, so it needs two");
     check.require(
         std::isfinite(m.auxiliary_loss_coefficient) && m.auxiliary_loss_coefficient >= 0.0,
         "moe.auxiliary_loss_coefficient", "must be a finite number, 0 or more");
@@ -204,6 +207,7 @@ Result<void> validate(const Architecture& a) {
     check.range(a.vocab_size, 2, kVocabMax, "vocab_size");
     check.range(a.hidden_size, 1, kSizeMax, "hidden_size");
     check_layers(check, a);
+    if (!check.result()) return check.result();
     check_attention(check, a);
     check.range(a.mlp.intermediate_size, layer_count(a, LayerKind::kDense) > 0 ? 1 : 0, kSizeMax,
                 "mlp.intermediate_size");
@@ -216,12 +220,10 @@ Result<void> validate(const Architecture& a) {
                   "initializer_range", "must be a finite number, 0 or more");
     check.range(a.quantisation.block_rows, 0, kSizeMax, "quantisation.block_rows");
     check.range(a.quantisation.block_columns, 0, kSizeMax, "quantisation.block_columns");
-    if (check.result()) {
-        const double parameters = rough_parameters(a);
-        check.require(
-            parameters <= kParametersMax, "parameters",
-            fmt::format("about {:.1e} weights are more than anybody can train", parameters));
-    }
+    if (!check.result()) return check.result();
+    const double parameters = rough_parameters(a);
+    check.require(parameters <= kParametersMax, "parameters",
+                  fmt::format("about {:.1e} weights are more than anybody can train", parameters));
     return check.result();
 }
 
