@@ -1,0 +1,41 @@
+// What is trained, in the terms that a step's time depends on.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "model/architecture.hpp"
+#include "predict/parallel/plan.hpp"
+
+namespace ascertain::cost {
+
+// How the operands of linear layers are stored and scaled.
+enum class LinearFormat {
+    kSame,        // as the activations
+    kFp8,         // one scale per tensor
+    kFp8Rowwise,  // one scale per row
+    kFp8Block,    // 128 x 128 blocks
+    kMxFp8,       // 32-element blocks, scaled in hardware
+    kFp4,         // 16-element blocks
+};
+
+struct TrainingJob {
+    std::int64_t sequence_length = 0;
+    std::int64_t global_batch_sequences = 0;
+    model::Dtype dtype = model::Dtype::kBf16;
+    LinearFormat linear = LinearFormat::kSame;
+    std::string framework;  // "megatron", "nemo" ...; empty: unknown
+    std::string fabric;     // kind of scale-out: "infiniband", "roce" ...; empty: from the fleet
+    bool compiled = false;  // a graph compiler fuses the element-wise operators
+    bool captured_graphs = false;   // no host work between kernels
+    bool frozen_weights = false;    // adapters only: no weight gradients, no optimizer
+    double expert_imbalance = 1.0;  // busiest expert rank over the mean
+    double gradient_bytes = 2.0;    // per element, as reduced across data-parallel ranks
+    double tokens = 0.0;            // of the whole stage; 0: unknown
+
+    [[nodiscard]] parallel::BatchShape batch() const {
+        return {sequence_length, global_batch_sequences};
+    }
+};
+
+}  // namespace ascertain::cost

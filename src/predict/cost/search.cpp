@@ -1,0 +1,351 @@
+#include "predict/cost/search.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <map>
+#include <memory>
+#include <optional>
+#include <tuple>
+
+namespace ascertain::cost {
+namespace {
+
+using model::Architecture;
+using parallel::Plan;
+using parallel::Recompute;
+using parallel::ScheduleKind;
+using parallel::Sharding;
+
+constexpr std::int64_t kTokensPerCpRankMin = 1024;  // shorter pieces are never worth the exchange
+constexpr std::int64_t kVppMax = 12;
+
+std::vector<std::int64_t> divisors_up_to(std::int64_t whole, std::int64_t limit) {
+    std::vector<std::int64_t> list;
+    for (std::int64_t d = 1; d <= std::min(whole, limit); ++d)
+        if (whole % d == 0) list.push_back(d);
+    return list;
+}
+
+std::vector<std::int64_t> chosen_or(const std::vector<std::int64_t>& chosen,
+                                    std::vector<std::int64_t> otherwise) {
+    return chosen.empty() ? std::move(otherwise) : chosen;
+}
+
+// The layer costs that many plans share.
+struct SharedCosts {
+    ShardWork work;
+    BlockTable blocks;
+};
+
+struct Candidate {
+    Plan plan;
+    const SharedCosts* costs = nullptr;
+    double bound_s = 0.0;
+};
+
+class Searcher {
+public:
+    Searcher(const Architecture& architecture, const catalog::Fleet& fleet, const TrainingJob& job,
+             const Machine& machine, const SearchOptions& options)
+        : a_(architecture), fleet_(fleet), job_(job), machine_(machine), options_(options) {}
+
+    // Calls visit(plan, costs) for every valid plan on `devices`.
+    template <typename Visit>
+    Result<void> enumerate(std::int64_t devices, Visit visit) {
+        const std::int64_t domain = static_cast<std::int64_t>(machine_.domain);
+        const auto tps =
+            chosen_or(options_.tp, divisors_up_to(devices, std::min<std::int64_t>(domain, 64)));
+        for (const std::int64_t tp : tps) {
+            if (devices % tp != 0 || a_.attention.heads % tp != 0) continue;
+            const Architecture& padded = padded_architecture(tp);
+            const std::int64_t cp_max =
+                std::max<std::int64_t>(1, job_.sequence_length / kTokensPerCpRankMin / 8);
+            for (const std::int64_t cp :
+                 chosen_or(options_.cp, divisors_up_to(devices / tp, cp_max))) {
+                if ((devices / tp) % cp != 0) continue;
+                const auto pps =
+                    chosen_or(options_.pp, divisors_up_to(devices / tp / cp, layer_count(a_)));
+                for (const std::int64_t pp : pps) {
+                    if ((devices / tp / cp) % pp != 0) continue;
+                    Plan plan;
+                    plan.tp = tp;
+                    plan.cp = cp;
+                    plan.pp = pp;
+                    plan.dp = devices / tp / cp / pp;
+                    plan.sequence_parallel = tp > 1;
+                    plan.overlap_tp = tp > 1;
+                    if (const auto done = over_experts(padded, plan, devices, visit); !done)
+                        return done;
+                }
+            }
+        }
+        return {};
+    }
+
+    const Architecture& padded_architecture(std::int64_t tp) {
+        const auto found = padded_.find(tp);
+        if (found != padded_.end()) return found->second;
+        return padded_.emplace(tp, padded_for(a_, tp)).first->second;
+    }
+
+    Result<StepSeconds> price(const Candidate& candidate, Precision precision) {
+        return step_seconds(padded_architecture(candidate.plan.tp), job_, candidate.plan, machine_,
+                            candidate.costs->work, candidate.costs->blocks, precision, space_);
+    }
+
+    double memory_bytes(const Plan& plan, const ShardWork& work) {
+        parallel::lay_out_stages(a_, plan, space_.stages);
+        return parallel::peak_memory(work.facts, plan, job_.batch(), space_.stages, memory_)
+            .total()
+            .count;
+    }
+
+private:
+    template <typename Visit>
+    Result<void> over_experts(const Architecture& padded, Plan plan, std::int64_t devices,
+                              Visit visit) {
+        const bool experts = a_.moe.experts > 0;
+        const auto eps = experts ? chosen_or(options_.ep, divisors_up_to(a_.moe.experts, devices))
+                                 : std::vector<std::int64_t>{1};
+        for (const std::int64_t ep : eps) {
+            plan.ep = ep;
+            for (const std::int64_t etp : chosen_or(options_.etp, {1})) {
+                plan.etp = etp;
+                for (const std::int64_t micro_batch :
+                     chosen_or(options_.micro_batch, {1, 2, 4, 8})) {
+                    plan.micro_batch = micro_batch;
+                    if (job_.global_batch_sequences % (micro_batch * plan.dp) != 0) continue;
+                    if (const auto done = over_schedules(padded, plan, devices, visit); !done)
+                        return done;
+                }
+            }
+        }
+        return {};
+    }
+
+    template <typename Visit>
+    Result<void> over_schedules(const Architecture& padded, Plan plan, std::int64_t devices,
+                                Visit visit) {
+        const SharedCosts* costs = nullptr;
+        const auto visit_variants = [&](ScheduleKind schedule, std::int64_t vpp) -> Result<void> {
+            plan.schedule = schedule;
+            plan.vpp = vpp;
+            plan.overlap_ep = plan.ep > 1 && (schedule == ScheduleKind::kDualPipe ||
+                                              schedule == ScheduleKind::kDualPipeV);
+            plan.sharding = Sharding::kZero1;
+            plan.recompute = Recompute::kNone;
+            if (!parallel::plan_is_valid(padded, plan, devices, job_.batch())) return {};
+            const Result<const SharedCosts*> shared = shared_costs(padded, plan);
+            if (!shared) return shared.error();
+            costs = *shared;
+            if (costs == nullptr) return {};
+            for (const Sharding sharding : shardings(plan)) {
+                plan.sharding = sharding;
+                for (const Recompute recompute : recomputes()) {
+                    plan.recompute = recompute;
+                    visit(plan, *costs);
+                }
+            }
+            return {};
+        };
+        if (plan.pp == 1) return visit_variants(ScheduleKind::kNone, 1);
+        static constexpr std::array kPlain{ScheduleKind::k1F1B, ScheduleKind::kZbH1,
+                                           ScheduleKind::kZbV, ScheduleKind::kDualPipe,
+                                           ScheduleKind::kDualPipeV};
+        for (const ScheduleKind schedule : kPlain) {
+            if (!allowed(schedule)) continue;
+            if (const auto done = visit_variants(schedule, 1); !done) return done;
+        }
+        if (!allowed(ScheduleKind::kInterleaved)) return {};
+        const std::int64_t most = std::min(kVppMax, layer_count(a_) / plan.pp);
+        if (!options_.vpp.empty()) {
+            for (const std::int64_t vpp : options_.vpp)
+                if (vpp > 1 && vpp <= most)
+                    if (const auto done = visit_variants(ScheduleKind::kInterleaved, vpp); !done)
+                        return done;
+            return {};
+        }
+        for (std::int64_t vpp = 2; vpp <= most; ++vpp)
+            if (const auto done = visit_variants(ScheduleKind::kInterleaved, vpp); !done)
+                return done;
+        return {};
+    }
+
+    [[nodiscard]] bool allowed(ScheduleKind schedule) const {
+        const auto& list = options_.schedules;
+        return list.empty() || std::find(list.begin(), list.end(), schedule) != list.end();
+    }
+    [[nodiscard]] std::vector<Sharding> shardings(const Plan& plan) const {
+        if (!options_.shardings.empty()) return options_.shardings;
+        if (plan.dp * plan.cp == 1) return {Sharding::kNone};
+        if (plan.pp > 1) return {Sharding::kZero1};
+        return {Sharding::kZero1, Sharding::kZero3};
+    }
+    [[nodiscard]] const std::vector<Recompute>& recomputes() const {
+        static const std::vector<Recompute> kAll{Recompute::kNone, Recompute::kSelective,
+                                                 Recompute::kFull};
+        static const std::vector<Recompute> kFused{Recompute::kNone, Recompute::kFull};
+        if (!options_.recomputes.empty()) return options_.recomputes;
+        return kFused;  // with fused attention there is no score matrix to recompute
+    }
+
+    // Null when the model room refuses the shard: that plan does not exist.
+    Result<const SharedCosts*> shared_costs(const Architecture& padded, const Plan& plan) {
+        const auto key =
+            std::tuple{plan.tp, plan.cp, plan.ep, plan.etp, plan.micro_batch, plan.overlap_ep};
+        const auto found = shared_.find(key);
+        if (found != shared_.end()) return found->second.get();
+        Result<ShardWork> work = shard_work(padded, plan, job_);
+        std::unique_ptr<SharedCosts> costs;
+        if (work) {
+            costs = std::make_unique<SharedCosts>();
+            costs->work = std::move(work).value();
+            costs->blocks = block_seconds(costs->work, plan, job_, machine_);
+        } else if (work.error().code == ErrorCode::kInternal) {
+            return work.error();
+        }
+        return shared_.emplace(key, std::move(costs)).first->second.get();
+    }
+
+    const Architecture& a_;
+    const catalog::Fleet& fleet_;
+    const TrainingJob& job_;
+    const Machine& machine_;
+    const SearchOptions& options_;
+    parallel::MemoryConstants memory_;
+    Workspace space_;
+    std::map<std::int64_t, Architecture> padded_;
+    std::map<std::tuple<std::int64_t, std::int64_t, std::int64_t, std::int64_t, std::int64_t, bool>,
+             std::unique_ptr<SharedCosts>>
+        shared_;
+};
+
+// What would fit, when nothing does: the least memory found, and the fleet size at which it fits.
+std::string what_would_fit(Searcher& searcher, const catalog::Fleet& fleet, double least_bytes,
+                           const Plan& least_plan, double usable_bytes) {
+    std::string text =
+        fmt::format("no plan fits: the leanest ({}) needs {} per device, usable are {} of {}",
+                    describe(least_plan), format_size(Bytes{least_bytes}),
+                    format_size(Bytes{usable_bytes}), fleet.chip.id);
+    for (std::int64_t factor = 2; factor <= 64; factor *= 2) {
+        double least = std::numeric_limits<double>::infinity();
+        const auto done = searcher.enumerate(
+            fleet.count * factor, [&](const Plan& plan, const SharedCosts& costs) {
+                if (least > usable_bytes)
+                    least = std::min(least, searcher.memory_bytes(plan, costs.work));
+            });
+        if (done && least <= usable_bytes)
+            return text +
+                   fmt::format("; {} devices of this kind would hold it", fleet.count * factor);
+    }
+    return text +
+           fmt::format("; devices with {} would hold it", format_size(Bytes{least_bytes / 0.94}));
+}
+
+std::string why_worse(const StepCost& best, const StepCost& other) {
+    std::size_t part = 0;
+    double most = -std::numeric_limits<double>::infinity();
+    for (std::size_t i = 0; i < kPartCount; ++i) {
+        const double more = other.parts[i] - best.parts[i];
+        if (more > most) {
+            most = more;
+            part = i;
+        }
+    }
+    return fmt::format("{:+.1f} % time, most of it {} ({} more)",
+                       100.0 * (other.step_s / best.step_s - 1.0), name_of(static_cast<Part>(part)),
+                       format_duration(Seconds{std::max(0.0, most)}));
+}
+
+}  // namespace
+
+Result<SearchResult> find_plans(const Architecture& architecture, const catalog::Fleet& fleet,
+                                const TrainingJob& job, const CostBook& book,
+                                const SearchOptions& options) {
+    if (job.sequence_length < 1 || job.global_batch_sequences < 1)
+        return Error{ErrorCode::kBadInput, "sequence length and global batch must be at least 1",
+                     "training"};
+    const Result<Machine> machine = resolve_machine(fleet, job, book);
+    if (!machine) return machine.error();
+    Searcher searcher(architecture, fleet, job, *machine, options);
+    SearchResult result;
+    const double usable = machine->memory_bytes * options.memory_share;
+    double least = std::numeric_limits<double>::infinity();
+    Plan least_plan;
+    std::vector<Candidate> candidates;
+    candidates.reserve(1u << 15);
+    std::optional<Error> failed;
+    const auto done =
+        searcher.enumerate(fleet.count, [&](const Plan& plan, const SharedCosts& costs) {
+            ++result.considered;
+            const double bytes = searcher.memory_bytes(plan, costs.work);
+            if (bytes < least) {
+                least = bytes;
+                least_plan = plan;
+            }
+            if (bytes > usable) {
+                ++result.pruned;
+                return;
+            }
+            Candidate candidate{plan, &costs, 0.0};
+            const Result<StepSeconds> bound = searcher.price(candidate, Precision::kBound);
+            if (!bound) {
+                failed = bound.error();
+                return;
+            }
+            ++result.costed;
+            candidate.bound_s = bound->step_s;
+            candidates.push_back(candidate);
+        });
+    if (!done) return done.error();
+    if (failed) return *failed;
+    if (result.considered == 0)
+        return Error{
+            ErrorCode::kBadInput,
+            fmt::format(
+                "no plan divides: {} devices, {} layers, {} heads, {} sequences of {} tokens",
+                fleet.count, layer_count(architecture), architecture.attention.heads,
+                job.global_batch_sequences, job.sequence_length),
+            "plan"};
+    if (candidates.empty()) {
+        result.nothing_fits = what_would_fit(searcher, fleet, least, least_plan, usable);
+        return result;
+    }
+
+    std::sort(candidates.begin(), candidates.end(),
+              [](const Candidate& a, const Candidate& b) { return a.bound_s < b.bound_s; });
+    struct Scored {
+        const Candidate* candidate;
+        double step_s;
+    };
+    std::vector<Scored> best;  // at most `top`, fastest first
+    for (const Candidate& candidate : candidates) {
+        const bool full = best.size() >= options.top;
+        if (full && !options.exhaustive && candidate.bound_s >= best.back().step_s) break;
+        const Result<StepSeconds> exact = searcher.price(candidate, Precision::kPeriod);
+        if (!exact) return exact.error();
+        ++result.exact;
+        const Scored scored{&candidate, exact->step_s};
+        best.insert(
+            std::upper_bound(best.begin(), best.end(), scored,
+                             [](const Scored& a, const Scored& b) { return a.step_s < b.step_s; }),
+            scored);
+        if (best.size() > options.top) best.pop_back();
+    }
+    for (const Scored& scored : best) {
+        Result<StepCost> cost = step_cost(architecture, fleet, job, scored.candidate->plan, book);
+        if (!cost) return cost.error();
+        result.plans.push_back({scored.candidate->plan, std::move(cost).value(), ""});
+    }
+    std::stable_sort(
+        result.plans.begin(), result.plans.end(),
+        [](const RankedPlan& a, const RankedPlan& b) { return a.cost.step_s < b.cost.step_s; });
+    for (std::size_t i = 1; i < result.plans.size(); ++i)
+        result.plans[i].worse_because = why_worse(result.plans.front().cost, result.plans[i].cost);
+    return result;
+}
+
+}  // namespace ascertain::cost

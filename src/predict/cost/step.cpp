@@ -1,0 +1,546 @@
+#include "predict/cost/step.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <numeric>
+
+#include "model/operators.hpp"
+#include "predict/cost/collective.hpp"
+
+namespace ascertain::cost {
+namespace {
+
+using model::Architecture;
+using model::Block;
+using parallel::Plan;
+using parallel::Recompute;
+using parallel::ScheduleKind;
+using parallel::Sharding;
+using parallel::StageShare;
+using enum Constant;
+
+constexpr double kOptimizerBytes = 30.0;  // read gradient, master, moments; write them and the copy
+constexpr double kUnfittedWorkShare = 0.5;  // "every second matmul" recomputes half of the products
+
+constexpr std::array<std::string_view, kPartCount> kPartNames{
+    "matrix",     "attention",  "memory_bound", "recompute",  "host",   "tp_exposed",
+    "cp_exposed", "ep_exposed", "fsdp_exposed", "pp_exposed", "bubble", "dp_exposed",
+    "optimizer",  "overhead",   "straggler",    "level"};
+
+std::size_t index(Part part) {
+    return static_cast<std::size_t>(part);
+}
+
+// One pass of a micro-batch through a virtual stage.
+struct StageSeconds {
+    PassSeconds forward;
+    PassSeconds input;
+    PassSeconds weight;
+    double recompute = 0.0;
+    double fsdp_forward = 0.0;
+    double fsdp_backward = 0.0;
+    double parameters = 0.0;  // dense, of this stage on one rank
+    double expert_parameters = 0.0;
+};
+
+// Forward work that is done again during backward, per layer.
+double recomputed(const BlockSeconds& block, const Plan& plan, double full_share) {
+    const PassSeconds& forward = block.forward;
+    switch (plan.recompute) {
+        case Recompute::kNone: return 0.0;
+        case Recompute::kSelective: return forward.attention;
+        case Recompute::kPartial: return kUnfittedWorkShare * forward.matrix + forward.stream;
+        case Recompute::kFull: return forward.total();
+        case Recompute::kBlocks: return full_share * forward.total();
+    }
+    return 0.0;
+}
+
+// ZeRO-3 gathers a layer's weights before each pass and scatters its gradients after the last.
+void add_gathers(StageSeconds& stage, const BlockSeconds& block,
+                 const parallel::ShardFacts::BlockFacts& facts, double count, const Plan& plan,
+                 const TrainingJob& job, const Machine& machine) {
+    if (plan.sharding != Sharding::kZero3 && plan.sharding != Sharding::kHsdp) return;
+    const auto traffic = [&](double parameters, double ranks, double stride, double bytes,
+                             Collective kind) {
+        return collective_seconds(machine, kind, parameters * bytes,
+                                  GroupShape::of(machine, ranks, stride));
+    };
+    const double element = model::size_bytes(job.dtype);
+    const double group = static_cast<double>(parallel::sharding_ranks(plan));
+    const double expert_group =
+        static_cast<double>(std::max<std::int64_t>(1, parallel::expert_data_ranks(plan)));
+    const double stride = static_cast<double>(plan.tp);
+    const double expert_stride = static_cast<double>(plan.ep * plan.etp);
+    const double gather =
+        traffic(facts.dense_parameters, group, stride, element, Collective::kAllGather) +
+        (facts.expert_parameters > 0.0 ? traffic(facts.expert_parameters, expert_group,
+                                                 expert_stride, element, Collective::kAllGather)
+                                       : 0.0);
+    double scatter = 0.0;
+    if (!job.frozen_weights)
+        scatter = traffic(facts.dense_parameters, group, stride, job.gradient_bytes,
+                          Collective::kReduceScatter) +
+                  (facts.expert_parameters > 0.0
+                       ? traffic(facts.expert_parameters, expert_group, expert_stride,
+                                 job.gradient_bytes, Collective::kReduceScatter)
+                       : 0.0);
+    const double contention = plan.overlap_dp ? machine.c(kFsdpContention) : 1.0;
+    stage.fsdp_forward += count * exposed(gather, block.forward.total(), contention);
+    stage.fsdp_backward += count * exposed(gather + scatter, block.backward(), contention);
+}
+
+class StepBuilder {
+public:
+    StepBuilder(const Architecture& architecture, const TrainingJob& job, const Plan& plan,
+                const Machine& machine, const ShardWork& work, const BlockTable& blocks,
+                Workspace& space)
+        : a_(architecture),
+          job_(job),
+          plan_(plan),
+          machine_(machine),
+          work_(work),
+          blocks_(blocks),
+          space_(space) {
+        parallel::lay_out_stages(a_, plan_, space_.stages);
+        steps_ = static_cast<double>(parallel::micro_batches(plan_, job_.batch()));
+        chunks_ = parallel::chunks_per_rank(plan_);
+        space_.schedule.kind = plan_.schedule;
+        space_.schedule.ranks = static_cast<std::int32_t>(plan_.pp);
+    }
+
+    Result<StepSeconds> run(Precision precision) {
+        fill_times();
+        Result<double> pipeline = pipeline_seconds(precision);
+        if (!pipeline) return pipeline.error();
+        StepSeconds out;
+        PartSeconds& parts = out.parts;
+        const double busy = add_rank_means(parts);
+        parts[index(Part::kBubble)] = std::max(0.0, *pipeline - busy);
+        parts[index(Part::kDp)] = data_parallel_seconds();
+        parts[index(Part::kOptimizer)] = optimizer_seconds();
+        parts[index(Part::kOverhead)] = machine_.c(kStepOverhead);
+        double sum = std::accumulate(parts.begin(), parts.end(), 0.0);
+        const double nodes = std::max(1.0, machine_.devices / machine_.devices_per_node);
+        parts[index(Part::kStraggler)] = sum * machine_.c(kStraggler) * std::log2(nodes);
+        sum += parts[index(Part::kStraggler)];
+        parts[index(Part::kLevel)] = sum * (machine_.c(kLevel) - 1.0);
+        out.step_s = sum + parts[index(Part::kLevel)];
+        return out;
+    }
+
+private:
+    [[nodiscard]] std::size_t stage_at(std::int64_t rank, std::int64_t chunk) const {
+        return static_cast<std::size_t>(space_.schedule.stage_of(static_cast<std::int32_t>(rank),
+                                                                 static_cast<std::int32_t>(chunk)));
+    }
+    [[nodiscard]] double full_share(const StageShare& stage) const {
+        const double layers = static_cast<double>(stage.layers() * chunks_);
+        return layers > 0.0 ? std::min(1.0, static_cast<double>(plan_.recompute_layers) / layers)
+                            : 0.0;
+    }
+
+    [[nodiscard]] StageSeconds price(const StageShare& stage) const {
+        StageSeconds out;
+        const auto add = [&](Block block, double count, bool layer) {
+            if (count <= 0.0) return;
+            const BlockSeconds& one = blocks_[static_cast<std::size_t>(block)];
+            out.forward += one.forward.scaled(count);
+            out.input += one.input.scaled(count);
+            out.weight += one.weight.scaled(count);
+            if (layer) out.recompute += count * recomputed(one, plan_, full_share(stage));
+            const auto& facts = work_.facts[block];
+            out.parameters += count * facts.dense_parameters;
+            out.expert_parameters += count * facts.expert_parameters;
+            add_gathers(out, one, facts, count, plan_, job_, machine_);
+        };
+        add(Block::kDenseLayer, stage.dense_layers, true);
+        add(Block::kMoeLayer, stage.moe_layers, true);
+        add(Block::kMtp, stage.mtp_layers, true);
+        if (stage.embedding) add(Block::kEmbedding, 1.0, false);
+        if (stage.head) add(Block::kHead, 1.0, false);
+        return out;
+    }
+
+    // Equal neighbours are common: price a stage only when it differs from the one before.
+    void fill_times() {
+        const std::size_t count = space_.stages.size();
+        parallel::StageTimes& times = space_.times;
+        times.forward.resize(count);
+        times.input_gradient.resize(count);
+        times.weight_gradient.resize(count);
+        times.send.resize(count);
+        times.pair_saving = 0.0;
+        transfer_ = transfer_seconds();
+        const double held = plan_.pp > 1 ? transfer_ * machine_.c(kPpExposed) : 0.0;
+        sum_ = StageSeconds{};
+        held_ = 0.0;
+        StageSeconds priced;
+        for (std::size_t i = 0; i < count; ++i) {
+            const StageShare& stage = space_.stages[i];
+            const bool same = i > 0 && stage.dense_layers == space_.stages[i - 1].dense_layers &&
+                              stage.moe_layers == space_.stages[i - 1].moe_layers &&
+                              !stage.embedding && !space_.stages[i - 1].embedding && !stage.head &&
+                              stage.mtp_layers == 0;
+            if (!same) priced = price(stage);
+            // A rank holds its boundary's transfer unless the stage is an end.
+            const double forward_held = i + 1 < count ? held : 0.0;
+            const double backward_held = i > 0 ? held : 0.0;
+            times.forward[i] = priced.forward.total() + priced.fsdp_forward + forward_held;
+            times.input_gradient[i] =
+                priced.input.total() + priced.recompute + priced.fsdp_backward + backward_held;
+            times.weight_gradient[i] = priced.weight.total();
+            times.send[i] = transfer_;
+            sum_.forward += priced.forward;
+            sum_.input += priced.input;
+            sum_.weight += priced.weight;
+            sum_.recompute += priced.recompute;
+            sum_.fsdp_forward += priced.fsdp_forward;
+            sum_.fsdp_backward += priced.fsdp_backward;
+            held_ += forward_held + backward_held;
+            parameters_max_ = std::max(parameters_max_, priced.parameters);
+        }
+    }
+
+    // One activation to the next stage.
+    [[nodiscard]] double transfer_seconds() const {
+        if (plan_.pp <= 1) return 0.0;
+        double bytes = work_.stream_tokens * work_.hidden_bytes;
+        if (plan_.partitioned_p2p && !plan_.sequence_parallel)
+            bytes /= static_cast<double>(plan_.tp);
+        const double stride = static_cast<double>(plan_.tp * plan_.cp * plan_.dp);
+        const GroupShape pair = GroupShape::of(machine_, 2.0, stride);
+        return collective_seconds(machine_, Collective::kSendReceive, bytes, pair);
+    }
+
+    Result<double> pipeline_seconds(Precision precision) {
+        const parallel::StageTimes& times = space_.times;
+        if (plan_.pp == 1)
+            return steps_ * (times.forward[0] + times.input_gradient[0] + times.weight_gradient[0]);
+        if (precision == Precision::kBound) return bound();
+        const std::int64_t all = static_cast<std::int64_t>(steps_);
+        const std::int64_t few = 4 * plan_.pp;
+        if (precision == Precision::kPeriod && all > 2 * few && all % plan_.pp == 0) {
+            const Result<double> shorter = relaxed(few);
+            if (!shorter) return shorter.error();
+            const Result<double> longer = relaxed(few + plan_.pp);
+            if (!longer) return longer.error();
+            const double period = (*longer - *shorter) / static_cast<double>(plan_.pp);
+            return *shorter + period * static_cast<double>(all - few);
+        }
+        return relaxed(all);
+    }
+
+    Result<double> relaxed(std::int64_t micro_batches) {
+        parallel::build_schedule(plan_.schedule, plan_.pp, chunks_, micro_batches, space_.schedule);
+        const Result<void> done = parallel::relax(space_.schedule, space_.times, space_.relaxation);
+        if (!done) return done.error();
+        return space_.relaxation.makespan;
+    }
+
+    // No schedule beats its busiest rank, nor that rank's wait for the first micro-batch, nor
+    // (where backward is one piece) the way home of its last. docs/formulas.md#pipeline-bound
+    [[nodiscard]] double bound() const {
+        const parallel::StageTimes& t = space_.times;
+        const bool one_pipe = plan_.schedule != ScheduleKind::kDualPipe;
+        const bool joint = plan_.schedule == ScheduleKind::kGPipe ||
+                           plan_.schedule == ScheduleKind::k1F1B ||
+                           plan_.schedule == ScheduleKind::kInterleaved;
+        const double per_chunk = plan_.schedule == ScheduleKind::kDualPipe ? steps_ / 2.0 : steps_;
+        double best = 0.0;
+        double fill = 0.0;
+        double drain = 0.0;
+        for (std::int64_t rank = 0; rank < plan_.pp; ++rank) {
+            double busy = 0.0;
+            for (std::int64_t chunk = 0; chunk < chunks_; ++chunk) {
+                const std::size_t s = stage_at(rank, chunk);
+                busy += per_chunk * (t.forward[s] + t.input_gradient[s] + t.weight_gradient[s]);
+            }
+            best = std::max(best, busy + (one_pipe ? fill : 0.0) + (joint ? drain : 0.0));
+            const auto s = static_cast<std::size_t>(rank);
+            fill += t.forward[s] + t.send[s];
+            drain += t.input_gradient[s] + t.weight_gradient[s] + t.send[s];
+        }
+        return best;
+    }
+
+    // Parts as the mean over ranks of what they do; returns their sum.
+    double add_rank_means(PartSeconds& parts) const {
+        const double copies = plan_.schedule == ScheduleKind::kDualPipe ? 1.0 : 1.0;
+        const double scale = copies * steps_ / static_cast<double>(plan_.pp);
+        for (const PassSeconds* pass : {&sum_.forward, &sum_.input, &sum_.weight}) {
+            parts[index(Part::kMatrix)] += scale * pass->matrix;
+            parts[index(Part::kAttention)] += scale * pass->attention;
+            parts[index(Part::kStream)] += scale * pass->stream;
+            parts[index(Part::kHost)] += scale * pass->host;
+            parts[index(Part::kTp)] += scale * pass->tp;
+            parts[index(Part::kCp)] += scale * pass->cp;
+            parts[index(Part::kEp)] += scale * pass->ep;
+        }
+        parts[index(Part::kRecompute)] += scale * sum_.recompute;
+        parts[index(Part::kFsdp)] += scale * (sum_.fsdp_forward + sum_.fsdp_backward);
+        parts[index(Part::kPp)] += scale * held_;
+        return std::accumulate(parts.begin(), parts.end(), 0.0);
+    }
+
+    struct RankLoad {
+        double dense = 0.0;
+        double expert = 0.0;
+        double forward = 0.0;  // one micro-batch through all chunks
+        double backward = 0.0;
+    };
+    [[nodiscard]] RankLoad rank_load(std::int64_t rank) const {
+        RankLoad load;
+        const parallel::StageTimes& t = space_.times;
+        for (std::int64_t chunk = 0; chunk < chunks_; ++chunk) {
+            const std::size_t s = stage_at(rank, chunk);
+            const StageShare& stage = space_.stages[s];
+            const auto add = [&](Block block, double count) {
+                load.dense += count * work_.facts[block].dense_parameters;
+                load.expert += count * work_.facts[block].expert_parameters;
+            };
+            add(Block::kDenseLayer, stage.dense_layers);
+            add(Block::kMoeLayer, stage.moe_layers);
+            add(Block::kMtp, stage.mtp_layers);
+            if (stage.embedding) add(Block::kEmbedding, 1.0);
+            if (stage.head) add(Block::kHead, 1.0);
+            load.forward += t.forward[s];
+            load.backward += t.input_gradient[s] + t.weight_gradient[s];
+        }
+        return load;
+    }
+
+    // Gradients and parameters across data-parallel ranks, as far as they are waited for.
+    [[nodiscard]] double data_parallel_seconds() const {
+        if (job_.frozen_weights) return 0.0;
+        double worst = 0.0;
+        for (const std::int64_t rank : {std::int64_t{0}, plan_.pp / 2, plan_.pp - 1}) {
+            const RankLoad load = rank_load(rank);
+            worst = std::max(worst, exposed_sync(load));
+        }
+        return worst + tied_embedding_seconds();
+    }
+
+    [[nodiscard]] double exposed_sync(const RankLoad& load) const {
+        const double replicas = static_cast<double>(plan_.dp * plan_.cp);
+        const double group = static_cast<double>(parallel::sharding_ranks(plan_));
+        const double stride = static_cast<double>(plan_.tp);
+        const double expert_ranks =
+            static_cast<double>(std::max<std::int64_t>(1, parallel::expert_data_ranks(plan_)));
+        const GroupShape experts =
+            GroupShape::of(machine_, expert_ranks, static_cast<double>(plan_.ep * plan_.etp));
+        const double element = model::size_bytes(job_.dtype);
+        const double gradient_bytes = job_.gradient_bytes * load.dense;
+        const auto time = [&](Collective kind, double bytes, const GroupShape& shape) {
+            return collective_seconds(machine_, kind, bytes, shape);
+        };
+        double gradients = 0.0;
+        double weights = 0.0;
+        if (plan_.sharding == Sharding::kNone) {
+            gradients = time(Collective::kAllReduce, gradient_bytes,
+                             GroupShape::of(machine_, replicas, stride)) +
+                        time(Collective::kAllReduce, job_.gradient_bytes * load.expert, experts);
+        } else {
+            const GroupShape inside = GroupShape::of(machine_, group, stride);
+            if (plan_.sharding == Sharding::kZero1 || plan_.sharding == Sharding::kZero2) {
+                gradients =
+                    time(Collective::kReduceScatter, gradient_bytes, inside) +
+                    time(Collective::kReduceScatter, job_.gradient_bytes * load.expert, experts);
+                weights = time(Collective::kAllGather, element * load.dense, inside) +
+                          time(Collective::kAllGather, element * load.expert, experts);
+            }
+            if (group < replicas)
+                gradients += time(Collective::kAllReduce, gradient_bytes / group,
+                                  GroupShape::of(machine_, replicas / group, stride * group));
+        }
+        if (!plan_.overlap_dp) return gradients + weights;
+        const double contention = machine_.c(kDpContention);
+        return exposed(gradients, load.backward, contention) +
+               exposed(weights, load.forward, contention);
+    }
+
+    // A matrix that first and last stage share is summed between them.
+    [[nodiscard]] double tied_embedding_seconds() const {
+        if (!a_.tied_embeddings || plan_.pp <= 1 || parallel::virtual_stages(plan_) == 1)
+            return 0.0;
+        const double bytes = work_.facts[Block::kEmbedding].dense_parameters * job_.gradient_bytes;
+        const GroupShape pair =
+            GroupShape::of(machine_, 2.0, static_cast<double>(plan_.tp * plan_.cp * plan_.dp));
+        return collective_seconds(machine_, Collective::kAllReduce, bytes, pair);
+    }
+
+    [[nodiscard]] double optimizer_seconds() const {
+        if (job_.frozen_weights) return 0.0;
+        double worst = 0.0;
+        for (const std::int64_t rank : {std::int64_t{0}, plan_.pp / 2, plan_.pp - 1}) {
+            const RankLoad load = rank_load(rank);
+            const bool sharded = plan_.sharding != Sharding::kNone;
+            const double dense_ranks =
+                sharded ? static_cast<double>(parallel::sharding_ranks(plan_)) : 1.0;
+            const double expert_ranks = sharded ? static_cast<double>(std::max<std::int64_t>(
+                                                      1, parallel::expert_data_ranks(plan_)))
+                                                : 1.0;
+            worst = std::max(worst, load.dense / dense_ranks + load.expert / expert_ranks);
+        }
+        return worst * kOptimizerBytes * machine_.c(kOptimizerTraffic) / machine_.memory_rate();
+    }
+
+    const Architecture& a_;
+    const TrainingJob& job_;
+    const Plan& plan_;
+    const Machine& machine_;
+    const ShardWork& work_;
+    const BlockTable& blocks_;
+    Workspace& space_;
+    double steps_ = 1.0;
+    std::int64_t chunks_ = 1;
+    double transfer_ = 0.0;
+    double held_ = 0.0;
+    double parameters_max_ = 0.0;
+    StageSeconds sum_;
+};
+
+}  // namespace
+
+std::string_view name_of(Part part) {
+    return kPartNames[index(part)];
+}
+
+Result<StepSeconds> step_seconds(const Architecture& architecture, const TrainingJob& job,
+                                 const Plan& plan, const Machine& machine, const ShardWork& work,
+                                 const BlockTable& blocks, Precision precision, Workspace& space) {
+    return StepBuilder(architecture, job, plan, machine, work, blocks, space).run(precision);
+}
+
+model::Architecture padded_for(const Architecture& architecture, std::int64_t tp) {
+    return architecture.vocab_size % tp == 0 ? architecture
+                                             : model::pad_vocabulary(architecture, 128 * tp);
+}
+
+double interval_width(const Machine& machine, const CostBook& book, bool experts, bool assumed) {
+    double width = book.widths.known;
+    if (!machine.resolved.framework_known) width = std::max(width, book.widths.framework_unknown);
+    if (!machine.resolved.die_known) width = std::max(width, book.widths.die_unknown);
+    if (experts) width = std::max(width, book.widths.experts);
+    constexpr double kAssumed = 1.4;
+    return assumed ? width * kAssumed : width;
+}
+
+namespace {
+
+struct Priced {
+    const Architecture& architecture;
+    const TrainingJob& job;
+    const Plan& plan;
+    const ShardWork& work;
+    Workspace& space;
+
+    [[nodiscard]] Result<StepSeconds> at(const Machine& machine, Precision precision) const {
+        return step_seconds(architecture, job, plan, machine, work,
+                            block_seconds(work, plan, job, machine), precision, space);
+    }
+};
+
+// Every uncertain input, moved by one standard deviation each way.
+Result<std::vector<Influence>> tornado_of(const Priced& priced, const Machine& machine,
+                                          const catalog::Fleet& fleet) {
+    std::vector<Influence> list;
+    std::optional<Error> failed;
+    const auto move = [&](std::string name, double spread, auto change) {
+        if (spread <= 0.0 || failed) return;
+        double sides[2] = {0.0, 0.0};
+        for (int side = 0; side < 2; ++side) {
+            Machine moved = machine;
+            change(moved, std::exp(side == 0 ? -spread : spread));
+            const Result<StepSeconds> result = priced.at(moved, Precision::kPeriod);
+            if (!result) {
+                failed = result.error();
+                return;
+            }
+            sides[side] = result->step_s;
+        }
+        list.push_back(
+            {std::move(name), std::min(sides[0], sides[1]), std::max(sides[0], sides[1])});
+    };
+    for (const ConstantRow& row : constant_table()) {
+        const auto i = static_cast<std::size_t>(row.which);
+        move(fmt::format("constant.{}", row.name), machine.resolved.spread[i],
+             [i](Machine& m, double f) { m.constants.value[i] *= f; });
+    }
+    const catalog::Chip& chip = fleet.chip;
+    // A fitted die's constants have absorbed the errors of its printed rates.
+    if (!machine.resolved.die_known) {
+        move("chip.peak", chip.peak(format_of(priced.job)).spread(), [](Machine& m, double f) {
+            m.peak *= f;
+            m.peak_linear *= f;
+        });
+        move("chip.memory_bandwidth", chip.memory_bandwidth.spread(),
+             [](Machine& m, double f) { m.memory_bandwidth *= f; });
+        move("chip.scale_up_per_direction", chip.scale_up_per_direction.spread(),
+             [](Machine& m, double f) { m.link *= f; });
+    }
+    if (machine.nic > 0.0)
+        move("network.per_direction_per_chip", fleet.scale_out.per_direction_per_chip.spread(),
+             [](Machine& m, double f) { m.nic *= f; });
+    if (failed) return *failed;
+    std::sort(list.begin(), list.end(), [](const Influence& a, const Influence& b) {
+        return a.high_s - a.low_s > b.high_s - b.low_s;
+    });
+    return list;
+}
+
+}  // namespace
+
+Result<StepCost> step_cost(const Architecture& given, const catalog::Fleet& fleet,
+                           const TrainingJob& job, const Plan& plan, const CostBook& book) {
+    const Architecture architecture = padded_for(given, plan.tp);
+    if (const auto valid = parallel::check_plan(architecture, plan, fleet.count, job.batch());
+        !valid)
+        return valid.error();
+    const Result<Machine> machine = resolve_machine(fleet, job, book);
+    if (!machine) return machine.error();
+    const Result<ShardWork> work = shard_work(architecture, plan, job);
+    if (!work) return work.error();
+    Workspace space;
+    const Priced priced{architecture, job, plan, *work, space};
+    const Result<StepSeconds> seconds = priced.at(*machine, Precision::kExact);
+    if (!seconds) return seconds.error();
+
+    StepCost cost;
+    cost.step_s = seconds->step_s;
+    cost.parts = seconds->parts;
+    const auto largest = std::max_element(cost.parts.begin(), cost.parts.end());
+    cost.bound_by = std::string(kPartNames[static_cast<std::size_t>(largest - cost.parts.begin())]);
+    const parallel::MemoryConstants memory;
+    cost.memory = parallel::peak_memory(work->facts, plan, job.batch(), space.stages, memory);
+    cost.memory_bytes = cost.memory.total().count;
+    cost.memory_low_bytes = cost.memory_bytes * (1.0 - memory.spread);
+    cost.memory_high_bytes = cost.memory_bytes * (1.0 + memory.spread);
+    const double tokens = static_cast<double>(job.global_batch_sequences * job.sequence_length);
+    cost.tokens_per_s = tokens / cost.step_s;
+    cost.mfu_ratio = tokens * model::flops_per_token(architecture, job.sequence_length).causal /
+                     (cost.step_s * machine->devices * machine->peak_linear);
+    cost.basis = basis_of(fleet, job, *machine, book);
+    Result<std::vector<Influence>> tornado = tornado_of(priced, *machine, fleet);
+    if (!tornado) return tornado.error();
+    cost.tornado = std::move(tornado).value();
+
+    // What the fit has seen gives the width; inputs it has not seen widen it.
+    double width = interval_width(*machine, book, architecture.moe.experts > 0, false);
+    if (!machine->resolved.die_known) {
+        constexpr double kTenth = 1.2816;
+        double variance = 0.0;
+        for (const Influence& one : cost.tornado) {
+            const double half = 0.5 * std::log(one.high_s / one.low_s);
+            variance += half * half;
+        }
+        width = std::max(width, kTenth * std::sqrt(variance));
+    }
+    cost.low_s = cost.step_s * std::exp(-width);
+    cost.high_s = cost.step_s * std::exp(width);
+    return cost;
+}
+
+}  // namespace ascertain::cost
