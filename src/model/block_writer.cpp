@@ -91,7 +91,8 @@ void BlockWriter::gemm(std::string_view name, OperatorKind kind, Gradient gradie
     (backward ? backward_ : forward_).push_back(op);
 }
 
-// y = x W^T with x [rows, in] and W [out, in]; backward dx = dy W and dW = dy^T x.
+// y = x W^T with x [rows, in] and W [out, in]; backward dx = dy W and dW = dy^T x. GPT-2 stores the
+// matrices of its layers as [in, out], and their gradient is made as it is stored: x^T dy.
 void BlockWriter::linear(std::string_view name, std::int64_t rows, std::int64_t in,
                          std::int64_t out, bool bias) {
     const double weight = real(in) * real(out);
@@ -104,7 +105,10 @@ void BlockWriter::linear(std::string_view name, std::int64_t rows, std::int64_t 
         set_work(sum, sum.elements, sum.elements * bytes_, real(out) * bytes_);
         backward_.push_back(sum);
     }
-    gemm(name, kind, Gradient::kWeight, {out, in, rows, 1, false}, weight, dtype);
+    const bool input_major = a_.family == Family::kGpt2 && module_ != "head";
+    gemm(name, kind, Gradient::kWeight,
+         input_major ? GemmShape{in, out, rows, 1, false} : GemmShape{out, in, rows, 1, false},
+         weight, dtype);
     gemm(name, kind, Gradient::kInput, {rows, in, out, 1, false}, weight, dtype);
 }
 

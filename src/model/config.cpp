@@ -3,14 +3,9 @@
 #include <fmt/format.h>
 
 #include <array>
-#include <functional>
-#include <optional>
-#include <span>
 #include <string>
-#include <utility>
 
 #include "base/json.hpp"
-#include "base/text.hpp"
 #include "model/families.hpp"
 #include "model/fields.hpp"
 #include "model/names.hpp"

@@ -15,9 +15,10 @@ namespace ascertain::model {
 // One micro-batch. Tokens are split over CP ranks, not over others.
 struct Batch {
     std::int64_t sequences = 1;
-    std::int64_t sequence_length = 0;   // tokens; divisible by cp, and with sequence_parallel by tp
-    Dtype dtype = Dtype::kBf16;         // activations and weights
-    Dtype linear_dtype = Dtype::kBf16;  // operands of linear layers: kFp8 under an fp8 recipe
+    std::int64_t sequence_length = 0;  // tokens; divisible by cp, and with sequence_parallel by tp
+    Dtype dtype = Dtype::kBf16;        // activations and weights
+    // Operands of linear layers: kFp8 under an fp8 recipe; any other value means `dtype`.
+    Dtype linear_dtype = Dtype::kBf16;
 };
 
 enum class Phase { kForward, kBackward, kClip, kOptimizer };

@@ -104,6 +104,20 @@ TEST(Operators, OfALayerAreTheShapesOfItsLinears) {
     EXPECT_DOUBLE_EQ(attention.flops_causal, attention.flops / 2);
 }
 
+TEST(Operators, MakeTheGradientOfAWeightAsItIsStored) {
+    // torch multiplies dy^T x for [out, in] and x^T dy for GPT-2's [in, out]; its tied head is the
+    // embedding, [vocabulary, hidden].
+    const auto weight = [](const char* file, Block block, std::string_view name) {
+        const auto list = operators(model_of(file), {}, {.sequences = 1, .sequence_length = 64});
+        return find(*list, block, Phase::kBackward, name, Gradient::kWeight).gemm;
+    };
+    EXPECT_EQ(weight("llama-2-7b.json", Block::kDenseLayer, "up_proj"),
+              (GemmShape{11'008, 4096, 64}));
+    EXPECT_EQ(weight("gpt3-175b.json", Block::kDenseLayer, "up_proj"),
+              (GemmShape{12'288, 49'152, 64}));
+    EXPECT_EQ(weight("gpt3-175b.json", Block::kHead, "output"), (GemmShape{50'257, 12'288, 64}));
+}
+
 TEST(Operators, OnARankOfATpGroupDoTheirShareOfTheWork) {
     const Architecture a = model_of("llama-3.1-70b.json");
     const Batch batch{.sequences = 1, .sequence_length = 4096};
