@@ -1,0 +1,18 @@
+// The step functions that all.cpp lists; each lives in the file that has its name.
+#pragma once
+
+#include "measure/checks/check.hpp"
+
+namespace ascertain::checks {
+
+Step device_identity(const Context& context, const Json& state, std::span<const Answer> answers);
+Step ops_coverage(const Context& context, const Json& state, std::span<const Answer> answers);
+Step ops_numerics(const Context& context, const Json& state, std::span<const Answer> answers);
+Step ops_repeat(const Context& context, const Json& state, std::span<const Answer> answers);
+Step speed_calibration(const Context& context, const Json& state, std::span<const Answer> answers);
+Step speed_gemm(const Context& context, const Json& state, std::span<const Answer> answers);
+Step trial_forced_fp32(const Context& context, const Json& state, std::span<const Answer> answers);
+Step trial_forced(const Context& context, const Json& state, std::span<const Answer> answers);
+Step trial_free_run(const Context& context, const Json& state, std::span<const Answer> answers);
+
+}  // namespace ascertain::checks
