@@ -19,9 +19,10 @@ namespace ascertain::judge {
 enum class Status {
     kUntested,
     kPassed,
-    kFailed,       // bound not met, confirmed on another seed
-    kFlaky,        // met and not met under the same question
-    kMistrusted,   // bound met, but the evidence is weak: no proof, a control that did not fail, too few samples
+    kFailed,      // bound not met, confirmed on another seed
+    kFlaky,       // met and not met under the same question
+    kMistrusted,  // bound met, but the evidence is weak: no proof, a control that did not fail, too
+                  // few samples
     kUnsupported,
     kSkipped,
     kTimedOut,
@@ -49,13 +50,13 @@ struct CheckVerdict {
     Status status = Status::kUntested;
     Weight weight = Weight::kInconclusive;
     bool required = true;
-    std::string reason;     // one sentence for people; never empty unless PASSED
+    std::string reason;  // one sentence for people; never empty unless PASSED
     std::uint64_t seed = 0;
     std::string reproduce;
     double duration_s = 0.0;
     Observation observation;
     Criterion criterion;
-    std::string proof;      // "control", "proof:<hash>", or "" when nothing shows that it can fail
+    std::string proof;  // "control", "proof:<hash>", or "" when nothing shows that it can fail
     std::vector<std::string> records;  // ids of the evidence records this rests on
 };
 
@@ -69,7 +70,7 @@ struct Blocker {
 struct Scope {
     std::string rung;
     std::vector<std::string> devices;
-    double hours = 0.0;      // device-hours measured
+    double hours = 0.0;  // device-hours measured
     Json software = Json::object();
     std::string valid_until;  // ISO 8601; empty when nothing is qualified
 };
@@ -81,7 +82,7 @@ struct NextRung {
 };
 
 struct QuestionVerdict {
-    std::string status;   // the worst weight in words: PASS | INCONCLUSIVE | FAIL | NOT_ASKED
+    std::string status;  // the worst weight in words: PASS | INCONCLUSIVE | FAIL | NOT_ASKED
     std::string summary;
     std::vector<std::string> checks;
 };
@@ -90,8 +91,8 @@ struct QuestionVerdict {
 struct Comparison {
     evidence::Prediction prediction;
     std::optional<double> measured;
-    bool inside = false;   // within [low, high]
-    bool blocks = false;   // outside, and the prediction was calibrated
+    bool inside = false;  // within [low, high]
+    bool blocks = false;  // outside, and the prediction was calibrated
     std::string record;
 };
 
