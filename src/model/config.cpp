@@ -120,7 +120,7 @@ Mlp read_mlp(Fields& fields, const FamilyRow& row, const Architecture& a) {
     if (!kind) {
         fields.refuse(
             row.keys.activation,
-            fmt::format("activation \"{}\" is not built for this family{}",
+            fmt::format("activation \"{}\" is not supported for this family{}",
                         shortened(activation, 60),
                         did_you_mean(activation, plain ? names::all(kPlain) : names::all(kGated))),
             ErrorCode::kUnsupported);
@@ -254,7 +254,7 @@ RopeScaling read_scaling(Fields& fields, std::string_view place, std::int64_t le
     const auto kind = names::value(names::kRopeScalingKinds, type);
     if (!kind || *kind == RopeScalingKind::kNone) {
         fields.refuse("rope_type",
-                      fmt::format("{} \"{}\" is not built{}", place, shortened(type, 60),
+                      fmt::format("{} \"{}\" is not supported{}", place, shortened(type, 60),
                                   did_you_mean(type, names::all(names::kRopeScalingKinds))),
                       ErrorCode::kUnsupported);
         return s;
@@ -297,7 +297,7 @@ Position read_position(Fields& fields, const FamilyRow& row) {
         }
         p.theta = theta;
         if (inner.number_or("partial_rotary_factor", 1.0) != 1.0) {
-            inner.refuse("partial_rotary_factor", "rotation of a part of a head is not built",
+            inner.refuse("partial_rotary_factor", "rotation of a part of a head is not supported",
                          ErrorCode::kUnsupported);
         }
         const RopeScaling scaling = read_scaling(inner, key, p.length_max);
@@ -374,7 +374,7 @@ Result<Architecture> read_config(std::string_view json_text, std::string_view na
         a.hidden_dropout = fields.number_or("resid_pdrop", 0.1);
         a.embedding_dropout = fields.number_or("embd_pdrop", 0.1);
         if (fields.flag_or("scale_attn_by_inverse_layer_idx", false)) {
-            fields.refuse("scale_attn_by_inverse_layer_idx", "scaling by layer is not built",
+            fields.refuse("scale_attn_by_inverse_layer_idx", "scaling by layer is not supported",
                           ErrorCode::kUnsupported);
         }
     }

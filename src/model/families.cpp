@@ -119,6 +119,8 @@ Result<const FamilyRow*> find_family(const Json& document, std::string_view name
 }
 
 std::string key_of(std::string_view field, const Keys& keys) {
+    // Where no key gives the size of a head it follows from the number of heads.
+    const std::string_view head_dim = keys.head_dim.empty() ? keys.heads : keys.head_dim;
     const std::array<std::pair<std::string_view, std::string_view>, 31> table{{
         {"vocab_size", keys.vocab},
         {"hidden_size", keys.hidden},
@@ -126,8 +128,8 @@ std::string key_of(std::string_view field, const Keys& keys) {
         {"mtp_layers", keys.mtp},
         {"attention.heads", keys.heads},
         {"attention.kv_heads", keys.kv_heads},
-        {"attention.head_dim", keys.head_dim.empty() ? keys.heads : keys.head_dim},
-        {"attention.v_head_dim", keys.v_head},
+        {"attention.head_dim", head_dim},
+        {"attention.v_head_dim", keys.v_head.empty() ? head_dim : keys.v_head},
         {"attention.q_lora_rank", keys.q_lora_rank},
         {"attention.kv_lora_rank", keys.kv_lora_rank},
         {"attention.qk_nope_head_dim", keys.qk_nope},

@@ -69,7 +69,13 @@ void check_attention(Checker& check, const Architecture& a) {
     const Attention& t = a.attention;
     check.range(t.heads, 1, kHeadsMax, "attention.heads");
     check.range(t.kv_heads, 1, kHeadsMax, "attention.kv_heads");
-    check.range(t.head_dim, 1, kHeadsMax, "attention.head_dim");
+    if (t.kind == AttentionKind::kMla) {
+        check.range(t.q_lora_rank, 0, kSizeMax, "attention.q_lora_rank");
+        check.range(t.kv_lora_rank, 1, kSizeMax, "attention.kv_lora_rank");
+        check.range(t.qk_nope_head_dim, 1, kHeadsMax, "attention.qk_nope_head_dim");
+        check.range(t.qk_rope_head_dim, 1, kHeadsMax, "attention.qk_rope_head_dim");
+    }
+    check.range(t.head_dim, 1, 2 * kHeadsMax, "attention.head_dim");
     check.range(t.v_head_dim, 1, kHeadsMax, "attention.v_head_dim");
     check.range(t.sliding_window, 0, kLengthMax, "attention.sliding_window");
     check.probability(t.dropout, "attention.dropout");
@@ -84,11 +90,6 @@ void check_attention(Checker& check, const Architecture& a) {
                           t.qk_rope_head_dim == 0,
                       "attention.kind", "latent ranks belong to mla alone");
     } else {
-        check.range(t.q_lora_rank, 0, kSizeMax, "attention.q_lora_rank");
-        check.range(t.kv_lora_rank, 1, kSizeMax, "attention.kv_lora_rank");
-        check.range(t.qk_nope_head_dim, 1, kHeadsMax, "attention.qk_nope_head_dim");
-        check.range(t.qk_rope_head_dim, 1, kHeadsMax, "attention.qk_rope_head_dim");
-        if (!check.result()) return;
         check.require(
             t.kv_heads == t.heads, "attention.kv_heads",
             fmt::format("latent attention gives each of its {} heads its own keys, not {}", t.heads,
