@@ -163,6 +163,12 @@ const InputRow& row_of(Input input) {
     return kRows[input];
 }
 
+Uncertain* field_of(Beliefs& beliefs, Input row) {
+    if (row == kPowerUsage) return &beliefs.power_usage_effectiveness;
+    if (row < kDetection || row >= kRent) return nullptr;
+    return &(beliefs.*kFields[row - kDetection]);
+}
+
 std::optional<Uncertain> belief_of(const ProjectionInput& input, Input row) {
     switch (row) {
         case kStep: return step_belief(input);
@@ -173,6 +179,12 @@ std::optional<Uncertain> belief_of(const ProjectionInput& input, Input row) {
                                  ? Kind::kMeasured
                                  : input.failure.kind,
                              rate_source(input)};
+        }
+        case kDefects: {
+            const Uncertain outstanding = widened(input.beliefs.defects_outstanding);
+            if (!input.findings.any()) return outstanding;
+            return defects_left(outstanding, widened(input.beliefs.defect_found_per_day),
+                                input.findings);
         }
         case kRent: return input.beliefs.rent_usd_per_device_hour;
         case kCapex: return input.beliefs.capex_usd_per_device;
@@ -297,6 +309,7 @@ Result<void> validate(const ProjectionInput& input) {
     }
     if (auto checked = validate(input.failure.rate); !checked) return checked;
     if (auto checked = validate(input.soak); !checked) return checked;
+    if (auto checked = validate(input.findings); !checked) return checked;
     for (std::size_t i = kDetection; i < kInputs; ++i) {
         const auto belief = belief_of(input, static_cast<Input>(i));
         if (!belief) continue;

@@ -57,6 +57,8 @@ struct InputRow {
 // One number per row: normal scores, or values.
 using Rows = std::array<double, kInputs>;
 
+// The field of Beliefs behind a row; null for step, failure rate and what money costs.
+[[nodiscard]] Uncertain* field_of(Beliefs& beliefs, Input row);
 // The belief of a row; absent where the input does not exist (no price given). The failure rate's
 // is the posterior's 10 %, 50 % and 90 %; the step's is relative to the middle.
 [[nodiscard]] std::optional<Uncertain> belief_of(const ProjectionInput& input, Input row);

@@ -13,6 +13,7 @@
 
 #include "base/result.hpp"
 #include "predict/goodput/belief.hpp"
+#include "predict/goodput/growth.hpp"
 #include "predict/goodput/history.hpp"
 #include "predict/goodput/run_setup.hpp"
 #include "predict/goodput/soak.hpp"
@@ -99,6 +100,7 @@ struct ProjectionInput {
     FailurePrior failure;
     SoakEvidence soak;  // none: zeros
     std::vector<FailureShape> failures;
+    DefectFindings findings;  // of this qualification; none: zeros
     Beliefs beliefs;
     CheckpointMode checkpoint_mode = CheckpointMode::kBlocking;
     double checkpoint_interval_s = 0.0;  // 0: the best one
