@@ -10,6 +10,8 @@ namespace {
 
 using judge::CheckVerdict;
 
+constexpr std::size_t kCasesShown = 8;
+
 const Limit* limit_for(const std::vector<Limit>& limits, std::string_view metric) {
     for (const Limit& limit : limits) {
         if (limit.metric == metric) return &limit;
@@ -17,10 +19,16 @@ const Limit* limit_for(const std::vector<Limit>& limits, std::string_view metric
     return nullptr;
 }
 
-std::string value_cell(const Metric& metric) {
-    if (!metric.value)
+// The value with its interval, linked to the record it comes from.
+std::string value_cell(const Material& material, const CheckVerdict& check, const Metric& metric) {
+    if (!metric.value) {
         return fmt::format(R"(<span class="missing">{}</span>)", escaped(readable(metric), 300));
+    }
     std::string cell = figure_text(*metric.value, metric.unit);
+    if (!check.records.empty() && material.by_id.contains(check.records.front())) {
+        cell = fmt::format(R"(<a class="value" href="#{}">{}</a>)",
+                           anchor("record-", check.records.front()), cell);
+    }
     if (metric.low && metric.high) {
         cell += fmt::format(" <span class=\"interval\">({} to {})</span>",
                             escaped(readable(*metric.low, metric.unit)),
@@ -33,18 +41,15 @@ std::string value_cell(const Metric& metric) {
 std::string numbers_table(const Material& material, const CheckVerdict& check) {
     if (check.observation.empty()) return not_asked("No number was measured.");
     const auto limits = limits_of(check.criterion.bound);
-    Table list{"Numbers of " + check.id,
-               {"Metric", "#Value", "#Unit", "#Samples", "#Bound", "Record"},
-               {},
-               ""};
+    Table list{
+        "Numbers of " + check.id, {"Metric", "#Value", "#Samples", "#Bound"}, {}, ""};
     for (const Metric& metric : check.observation) {
         const Limit* limit = limit_for(limits, metric.metric);
+        const std::string bound = limit == nullptr ? R"(<span class="absent">no bound</span>)"
+                                                   : escaped(readable(*limit, metric.unit));
         list.rows_html.push_back({code(metric.metric) + formula_link(material, metric.metric),
-                                  value_cell(metric), escaped(metric.unit),
-                                  readable(static_cast<double>(metric.n), "count"),
-                                  limit == nullptr ? R"(<span class="absent">no bound</span>)"
-                                                   : escaped(readable(*limit, metric.unit)),
-                                  record_links(material, check.records)});
+                                  value_cell(material, check, metric),
+                                  readable(static_cast<double>(metric.n), "count"), bound});
     }
     std::string missing;
     for (const Limit& limit : limits) {
@@ -66,8 +71,44 @@ std::string proof_words(const std::string& proof) {
     return R"(<span class="missing">Nothing shows that this check can fail.</span>)";
 }
 
+// One entry of `got` or `expected`: a number, or what stands there instead.
+std::string entry(const Json& value) {
+    if (const auto plain = number(value)) return figure_text(*plain, "");
+    return value.is_null() ? "not finite"
+                           : escaped(value.is_string() ? text(value) : value.dump(), 60);
+}
+
+// The operator cases behind the numbers, and the element of each that is furthest off.
+std::string cases_table(const Material& material, const CheckVerdict& check) {
+    const RecordedAttempt* attempt = measured(material, check.id, check.device);
+    const Json& rows =
+        attempt == nullptr ? member(Json(), "") : member(attempt->attempt.detail, "rows");
+    if (!rows.is_array()) return {};
+    Table list{
+        "Cases of " + check.id, {"Case", "Judged by", "Furthest off", "#Got", "#Expected"}, {}, ""};
+    for (const Json& row : rows) {
+        if (list.rows_html.size() == kCasesShown) break;
+        const std::string label = text(member(row, "label"));
+        const Json& worst = member(row, "worst");
+        std::string judged = escaped(text(member(row, "reference")), 40);
+        if (const std::string why = text(member(row, "reason")); !why.empty()) {
+            judged += fmt::format(R"( <span class="missing">{}</span>)", escaped(why, 200));
+        }
+        const Json& index = member(worst, "index");
+        list.rows_html.push_back({code(label.empty() ? text(member(row, "case")) : label), judged,
+                                  index.is_null() ? "" : code(index.dump()),
+                                  worst.is_object() ? entry(member(worst, "got")) : "",
+                                  worst.is_object() ? entry(member(worst, "expected")) : ""});
+    }
+    if (list.rows_html.empty()) return {};
+    const std::size_t more = rows.size() - list.rows_html.size();
+    return table(list) + (more == 0 ? std::string()
+                                    : fmt::format("<p class=\"note\">{} more cases.</p>\n", more));
+}
+
 std::string details_of(const Material& material, const CheckVerdict& check) {
-    std::string html = numbers_table(material, check) + "<dl class=\"facts\">\n";
+    std::string html =
+        numbers_table(material, check) + cases_table(material, check) + "<dl class=\"facts\">\n";
     const auto fact = [&](std::string_view name, const std::string& value) {
         html += fmt::format("<div><dt>{}</dt><dd>{}</dd></div>\n", name, value);
     };
@@ -87,27 +128,11 @@ std::string details_of(const Material& material, const CheckVerdict& check) {
                               code(check.reproduce));
 }
 
-// The one number a reader wants first: the bounded metric that uses most of its bound.
-std::string headline(const CheckVerdict& check) {
-    std::string best;
-    double best_share = -1.0;
-    for (const Limit& limit : limits_of(check.criterion.bound)) {
-        const Metric* metric = find_metric(check.observation, limit.metric);
-        if (metric == nullptr || !metric->value) continue;
-        const double share = share_of_limit(*metric->value, limit).value_or(0.0);
-        if (share <= best_share) continue;
-        best_share = share;
-        best = fmt::format("{} {} (bound {})", metric->metric,
-                           readable(*metric->value, metric->unit), readable(limit, metric->unit));
-    }
-    return best;
-}
-
 std::string row_of(const Material& material, const CheckVerdict& check) {
     const Tone tone = tone_of(check);
     const std::string first = headline(check);
     std::string found;
-    if (!check.reason.empty()) found += fmt::format("<p>{}</p>", escaped(check.reason));
+    if (!check.reason.empty()) found += fmt::format("<p>{}</p>", prose(check.reason));
     if (!first.empty()) found += fmt::format("<p class=\"headline\">{}</p>", escaped(first));
     if (found.empty()) found = R"(<p class="missing">No reason and no bounded number.</p>)";
     return fmt::format(

@@ -12,18 +12,6 @@ using judge::Comparison;
 
 constexpr std::size_t kChartRows = 24;
 
-Tone tone_of(const Comparison& comparison) {
-    if (!comparison.measured) return Tone::kNone;
-    if (comparison.inside) return Tone::kGood;
-    return comparison.blocks ? Tone::kBad : Tone::kOpen;
-}
-
-std::string_view words_of(const Comparison& comparison) {
-    if (!comparison.measured) return "not measured";
-    if (comparison.inside) return "inside";
-    return comparison.blocks ? "outside, blocks" : "outside, not calibrated";
-}
-
 // What the prediction rests on: the kinds of its inputs, each once.
 std::string basis_of(const evidence::Prediction& prediction) {
     std::string kinds;
@@ -35,12 +23,6 @@ std::string basis_of(const evidence::Prediction& prediction) {
         }
     }
     return kinds.empty() ? R"(<span class="missing">unknown</span>)" : escaped(kinds);
-}
-
-// Order of attention: what blocks, what is outside, what was not measured, what is inside.
-int attention(const Comparison& comparison) {
-    static constexpr int kByTone[] = {0, 2, 3, 1};
-    return kByTone[static_cast<int>(tone_of(comparison))];
 }
 
 std::string interval_chart(const std::vector<const Comparison*>& order) {

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <initializer_list>
+#include <limits>
 
 #include "base/units.hpp"
 #include "decide/report/escape.hpp"
@@ -64,9 +65,12 @@ std::optional<double> deadline_days(const Json& projection, const Json& campaign
 }
 
 // A track from zero with the p10 to p90 band, the median and the deadline on it.
-std::string finish_picture(const Range& days, const std::optional<double>& deadline) {
+std::string finish_picture(const Range& days, const std::optional<double>& deadline,
+                           const std::string& why) {
     if (!days.low || !days.mid || !days.high) {
-        return not_asked("The finish date is unknown: the projection gives no p10, p50 and p90.");
+        return not_asked(
+            "The finish date is unknown: " +
+            (why.empty() ? std::string("the projection gives no p10, p50 and p90") : why) + ".");
     }
     const double scale = 100.0 / (1.08 * std::max({*days.high, deadline.value_or(0.0), 1e-9}));
     const auto at = [&](double value) { return std::clamp(value * scale, 0.0, 100.0); };
@@ -82,7 +86,7 @@ std::string finish_picture(const Range& days, const std::optional<double>& deadl
     }
     html += fmt::format(
         "</div>\n<p class=\"range-text\">Finished after <strong>{}</strong> (p50), p10 {}, p90 {}; "
-        "deadline {}.</p>\n",
+        "deadline (dashed) {}.</p>\n",
         figure_text(*days.mid, "d"), figure_text(*days.low, "d"), figure_text(*days.high, "d"),
         deadline ? figure_text(*deadline, "d") : std::string(kUnknown));
     return html;
@@ -95,96 +99,166 @@ std::string probability(const Json& projection) {
         return p ? fmt::format("{:.0f} %", *p * 100.0) : std::string("unknown");
     };
     const std::string decided = first_text(chance, {"decided_by"});
+    const std::string why = first_text(chance, {"reason"});
+    if (!range.mid) {
+        return fmt::format(R"(<span class="missing">unknown{}</span>)",
+                           why.empty() ? "" : ": " + escaped(why, 300));
+    }
     return fmt::format("{} <span class=\"interval\">({} to {}{})</span>", percent(range.mid),
                        percent(range.low), percent(range.high),
                        decided.empty() ? "" : "; decided by " + escaped(decided, 300));
 }
 
+std::string bars_head(std::string_view title, std::string_view names, std::string_view values) {
+    return fmt::format(
+        "<h4>{}</h4>\n<table class=\"bars\"><thead><tr><th scope=\"col\">{}</th><th scope=\"col\" "
+        "class=\"number\">{}</th><th scope=\"col\"><span "
+        "class=\"hidden\">Bar</span></th></tr></thead>"
+        "<tbody>\n",
+        title, names, values);
+}
+
+// `left` and `width` are shares of the track, 0 to 1.
+std::string bar_row(const std::string& name_html, const std::string& value_html,
+                    std::string_view style, double left, double width) {
+    return fmt::format(
+        R"(<tr><th scope="row">{}</th><td class="number">{}</td><td class="track"><span class="bar {}" )"
+        R"(style="margin-left:{:.2f}%;width:{:.2f}%"></span></td></tr>)"
+        "\n",
+        name_html, value_html, style, left * 100.0, width * 100.0);
+}
+
 // Where the wall time goes: each loss hangs where the one before it ended, useful work last.
 std::string waterfall(const Json& projection) {
-    const Json& steps = member(member(projection, "goodput"), "waterfall");
-    if (!steps.is_array() || steps.empty()) {
+    const Json& parts = member(member(projection, "goodput"), "waterfall");
+    if (!parts.is_array() || parts.empty()) {
         return not_asked("Where the time goes is unknown: the projection has no waterfall.");
     }
-    std::string html =
-        "<h4>Where the wall time goes</h4>\n<table class=\"bars\"><thead><tr><th "
-        "scope=\"col\">Share"
-        "</th><th scope=\"col\" class=\"number\">Of wall time</th><th scope=\"col\"><span "
-        "class=\"hidden\">Bar</span></th></tr></thead><tbody>\n";
+    std::string html = bars_head("Where the wall time goes", "Share", "Of wall time");
+    std::string useful;
     double begin = 0.0;
-    for (const Json& step : steps) {
-        const std::string name = first_text(step, {"name", "cause", "share", "what"});
-        const auto share = first_number(step, {"share_ratio", "ratio", "share", "value"});
-        const double width = std::clamp(share.value_or(0.0), 0.0, 1.0 - std::min(begin, 1.0));
-        const bool useful = name.find("useful") != std::string::npos || name == "goodput";
-        html += fmt::format(
-            R"(<tr><th scope="row">{}</th><td class="number">{}</td><td class="track"><span class="bar {}" )"
-            R"(style="margin-left:{:.2f}%;width:{:.2f}%"></span></td></tr>)"
-            "\n",
-            escaped(name.empty() ? "unnamed" : name, 80),
-            share ? fmt::format("{:.2f} %", *share * 100.0) : std::string(kUnknown),
-            useful ? "useful" : "loss", begin * 100.0, width * 100.0);
+    double useful_ratio = 0.0;
+    for (const Json& part : parts) {
+        std::string name = first_text(part, {"name"});
+        const auto ratio = first_number(part, {"ratio", "share_ratio"});
+        const std::string value =
+            ratio ? fmt::format("{:.2f} %", *ratio * 100.0) : std::string(kUnknown);
+        const double width = std::clamp(ratio.value_or(0.0), 0.0, std::max(0.0, 1.0 - begin));
+        if (name == "useful") {
+            useful_ratio = width;
+            useful = value;
+            continue;
+        }
+        std::ranges::replace(name, '_', ' ');
+        html += bar_row(escaped(name.empty() ? "unnamed" : name, 80), value, "loss", begin, width);
         begin += width;
+    }
+    if (!useful.empty()) {
+        html += bar_row("useful", useful, "useful", begin, std::min(useful_ratio, 1.0 - begin));
     }
     return html + "</tbody></table>\n";
 }
 
-// How far each input alone moves the answer: bars about the middle, longest first.
+// How far each input alone moves the answer: bars between the two finish dates, longest first.
 std::string tornado(const Json& projection) {
     const Json& inputs = member(projection, "tornado");
     if (!inputs.is_array() || inputs.empty()) return {};
-    const auto middle = range_of(member(projection, "finish_days")).mid;
-    double low_end = middle.value_or(0.0);
-    double high_end = low_end;
-    const auto low_of = [](const Json& i) { return first_number(i, {"low_days", "low", "low_s"}); };
-    const auto high_of = [](const Json& i) {
-        return first_number(i, {"high_days", "high", "high_s"});
+    struct Bar {
+        const Json* input;
+        std::optional<double> low, high;
     };
+    std::vector<Bar> bars;
+    double low_end = std::numeric_limits<double>::max();
+    double high_end = 0.0;
     for (const Json& input : inputs) {
-        const double a = low_of(input).value_or(low_end);
-        const double b = high_of(input).value_or(high_end);
-        low_end = std::min({low_end, a, b});
-        high_end = std::max({high_end, a, b});
+        const auto a = first_number(input, {"finish_days_at_low"});
+        const auto b = first_number(input, {"finish_days_at_high"});
+        bars.push_back({&input, a, b});
+        for (const auto& end : {a, b}) {
+            low_end = std::min(low_end, end.value_or(low_end));
+            high_end = std::max(high_end, end.value_or(high_end));
+        }
     }
-    const double span = std::max(high_end - low_end, 1e-12);
-    std::string html =
-        "<h4>What moves the finish date</h4>\n<table class=\"bars\"><thead><tr><th "
-        "scope=\"col\">Input"
-        "</th><th scope=\"col\" class=\"number\">Finish, days</th><th scope=\"col\"><span "
-        "class=\"hidden\">Bar</span></th></tr></thead><tbody>\n";
-    for (const Json& input : inputs) {
-        const auto a = low_of(input);
-        const auto b = high_of(input);
-        const double left = a && b ? (std::min(*a, *b) - low_end) / span * 100.0 : 0.0;
-        const double width = a && b ? std::abs(*b - *a) / span * 100.0 : 0.0;
-        const std::string kind = first_text(input, {"kind"});
-        html += fmt::format(
-            R"(<tr><th scope="row">{}{}</th><td class="number">{}</td><td class="track"><span class="bar )"
-            R"(either" style="margin-left:{:.2f}%;width:{:.2f}%"></span></td></tr>)"
-            "\n",
-            escaped(first_text(input, {"name", "input"}), 100),
-            kind.empty() ? "" : fmt::format(" <span class=\"kind\">{}</span>", escaped(kind, 40)),
-            a && b ? fmt::format("{} to {}", readable(*a, ""), readable(*b, ""))
-                   : std::string(kUnknown),
-            left, width);
+    const double span = std::max(high_end - low_end, 1e-9);
+    std::string html = bars_head("What moves the finish date", "Input", "Finish, days");
+    for (const Bar& bar : bars) {
+        const std::string kind = first_text(*bar.input, {"kind"});
+        const std::string settled = first_text(*bar.input, {"settled_by"});
+        std::string name = escaped(first_text(*bar.input, {"name"}), 100);
+        if (!kind.empty())
+            name += fmt::format(" <span class=\"kind\">{}</span>", escaped(kind, 40));
+        if (!settled.empty()) {
+            name +=
+                fmt::format("<br><span class=\"kind\">settled by {}</span>", escaped(settled, 100));
+        }
+        const bool known = bar.low && bar.high;
+        const double left = known ? std::min(*bar.low, *bar.high) - low_end : 0.0;
+        const double width = known ? std::abs(*bar.high - *bar.low) : 0.0;
+        html += bar_row(
+            name,
+            known ? fmt::format("{:.3g} to {:.3g}", *bar.low, *bar.high) : std::string(kUnknown),
+            "either", left / span, width / span);
     }
     return html + "</tbody></table>\n";
+}
+
+// "restart_s: at most 360 s, now 600 s".
+std::string requirement(const Json& point) {
+    if (point.is_string()) return escaped(text(point));
+    const std::string unit = first_text(point, {"unit"});
+    const auto needed = first_number(point, {"needed"});
+    const auto now = first_number(point, {"now"});
+    std::string direction = first_text(point, {"direction"});
+    std::ranges::replace(direction, '_', ' ');
+    const std::string why = first_text(point, {"reason"});
+    std::string line = escaped(first_text(point, {"name"}), 100) + ": ";
+    line += needed ? fmt::format("{} <strong>{}</strong>", escaped(direction, 20),
+                                 figure_text(*needed, unit))
+                   : fmt::format("<span class=\"missing\">{}</span>",
+                                 escaped(why.empty() ? "nothing is enough" : why, 300));
+    if (now)
+        line += fmt::format(" <span class=\"interval\">(now {})</span>", figure_text(*now, unit));
+    return line;
 }
 
 std::string must_be_true(const Json& projection) {
     const Json& points = member(projection, "must_be_true");
     if (!points.is_array() || points.empty()) return {};
     std::string html = "<h4>What would have to be true</h4>\n<ul>\n";
-    for (const Json& point : points) {
-        std::string words =
-            point.is_string() ? text(point) : first_text(point, {"text", "what", "name"});
-        if (const auto needed = first_number(point, {"value", "needed"});
-            needed && !point.is_string()) {
-            words += ": " + readable(*needed, first_text(point, {"unit"}));
-        }
-        html += fmt::format("<li>{}</li>\n", escaped(words.empty() ? point.dump() : words));
-    }
+    for (const Json& point : points) html += fmt::format("<li>{}</li>\n", requirement(point));
     return html + "</ul>\n";
+}
+
+// Finish dates of all histories.
+std::string date_histogram(const Json& projection) {
+    const auto edges = numbers(member(projection, "finish_days_histogram_edges"));
+    const auto counts = numbers(member(projection, "finish_days_histogram"));
+    if (counts.empty() || edges.size() <= counts.size()) return {};
+    const auto deadline = first_number(projection, {"deadline_days"});
+    Json labels = Json::array();
+    Json heights = Json::array();
+    Json beyond = Json::array();
+    Table rows{"Finish dates", {"Finished after", "#Histories"}, {}, ""};
+    for (std::size_t i = 0; i < counts.size(); ++i) {
+        const double edge = edges[i].value_or(0.0);
+        labels.push_back(readable(std::round(edge), ""));
+        heights.push_back(finite_or_null(counts[i].value_or(0.0)));
+        beyond.push_back(deadline && edge >= *deadline);
+        rows.rows_html.push_back(
+            {escaped(readable(edge, "d")), figure_text(counts[i].value_or(0.0), "count")});
+    }
+    return chart({.key = "finish-dates",
+                  .title = "Finish dates of all histories; red is past the deadline",
+                  .summary = "How the finish dates of the simulated histories are spread, in days.",
+                  .drawing = {{"kind", "histogram"},
+                              {"labels", labels},
+                              {"counts", heights},
+                              {"beyond", beyond},
+                              {"linear", true},
+                              {"x_label", "days from the start"},
+                              {"y_label", "histories"}},
+                  .numbers = std::move(rows),
+                  .height_px = 220});
 }
 
 std::string provenance(const Json& projection) {
@@ -215,7 +289,8 @@ std::string finishing_pictures(const Material& material) {
     }
     const Range days = range_of(member(projection, "finish_days"));
     std::string html = "<h4>When it would be finished</h4>\n";
-    html += finish_picture(days, deadline_days(projection, material.campaign()));
+    html += finish_picture(days, deadline_days(projection, material.campaign()),
+                           first_text(member(projection, "finish_days"), {"reason"}));
     html += "<dl class=\"facts\">\n";
     const auto fact = [&](std::string_view name, const std::string& value) {
         html += fmt::format("<div><dt>{}</dt><dd>{}</dd></div>\n", name, value);
@@ -232,7 +307,7 @@ std::string finishing_pictures(const Material& material) {
         fact("From", record_link(material, material.projection->id()));
     html += "</dl>\n<div class=\"columns\"><div>" + waterfall(projection) + "</div><div>" +
             tornado(projection) + "</div></div>\n";
-    return html + must_be_true(projection) + provenance(projection);
+    return html + date_histogram(projection) + must_be_true(projection) + provenance(projection);
 }
 
 }  // namespace ascertain::report

@@ -180,7 +180,10 @@ std::string tensors_of(const RecordedAttempt& recorded) {
     }
     return fmt::format(
         "<h4>{} on {}: same weights, same batch, tensors that differ most of {}</h4>\n{}",
-        code(attempt.check), code(attempt.device), tensors.size(), table(list));
+        code(attempt.check), code(attempt.device),
+        number(member(attempt.detail, "tensors_compared"))
+            .value_or(static_cast<double>(tensors.size())),
+        table(list));
 }
 
 }  // namespace

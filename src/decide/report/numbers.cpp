@@ -24,9 +24,18 @@ bool is_whole(double value) {
     return std::floor(value) == value && std::abs(value) < 1e15;
 }
 
+// "1.05e-7": three digits and no padding of the exponent.
+std::string scientific(double value) {
+    const std::string shown = fmt::format("{:.3g}", value);
+    const auto e = shown.find('e');
+    if (e == std::string::npos) return shown;
+    return fmt::format("{}e{}", shown.substr(0, e), std::stoi(shown.substr(e + 1)));
+}
+
 std::string plain(double value) {
     if (is_whole(value) && std::abs(value) < 1e7) return grouped(value);
-    return fmt::format("{:.4g}", value);
+    const std::string shown = fmt::format("{:.4g}", value);
+    return shown.find('e') == std::string::npos ? shown : scientific(value);
 }
 
 std::string duration(double seconds) {
@@ -45,6 +54,7 @@ std::string readable(double value, std::string_view unit) {
     if (unit == "B") return format_size(Bytes{value});
     if (unit == "B/s") return format_rate(BytesPerSecond{value});
     if (unit == "USD") return format_money(Dollars{value});
+    if (unit == "kWh") return format_count(value * 1000.0) + "Wh";
     if (unit == "count") return is_whole(value) ? grouped(value) : plain(value);
     if (unit.empty() || unit == "ratio") return plain(value);
     return fmt::format("{} {}", plain(value), unit);
@@ -69,6 +79,12 @@ std::string exact(double value) {
 
 std::string_view date_of(std::string_view time_utc) {
     return time_utc.substr(0, 10);
+}
+
+std::string minute_of(std::string_view time_utc) {
+    const bool full = time_utc.size() >= 17 && time_utc[10] == 'T' && time_utc.ends_with('Z');
+    if (!full) return std::string(time_utc);
+    return fmt::format("{} {} UTC", time_utc.substr(0, 10), time_utc.substr(11, 5));
 }
 
 std::vector<Limit> limits_of(const Json& bound) {

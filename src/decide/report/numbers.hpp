@@ -24,6 +24,9 @@ namespace ascertain::report {
 // "2026-11-25" of an ISO 8601 time; the text itself when it is shorter.
 [[nodiscard]] std::string_view date_of(std::string_view time_utc);
 
+// "2026-11-25 02:15 UTC" of an ISO 8601 time in UTC; another text as it is.
+[[nodiscard]] std::string minute_of(std::string_view time_utc);
+
 // One limit of a criterion.
 struct Limit {
     std::string metric;

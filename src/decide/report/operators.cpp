@@ -1,6 +1,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <limits>
 #include <map>
 
 #include "decide/report/escape.hpp"
@@ -107,9 +108,10 @@ std::vector<std::string> map_row(const std::string& name, const OperatorRow& row
             R"(<br><span class="missing">{}</span>)",
             escaped(row.without_case.empty() ? "no check asks about it" : row.without_case, 200));
     }
-    std::vector<std::string> cells{
-        title, row.share_of_step ? fmt::format("{:.1f} %", *row.share_of_step * 100.0)
-                                 : std::string(R"(<span class="absent">unknown</span>)")};
+    const std::string share = row.share_of_step
+                                  ? fmt::format("{:.1f} %", *row.share_of_step * 100.0)
+                                  : std::string(R"(<span class="absent">unknown</span>)");
+    std::vector<std::string> cells{title, name.empty() ? std::string() : share};
     for (const auto& column : columns) cells.push_back(cell_of(row, column));
     return cells;
 }
@@ -188,17 +190,25 @@ std::string error_chart(const std::string& metric, const std::vector<Point>& poi
                   .height_px = static_cast<int>(56 + 22 * shown)});
 }
 
-// The histogram of an attempt's detail, or of the worst of its cases; null when it has none.
+// The error histogram of an attempt: of its case with the largest error, or the attempt's own.
+// Null when there is none.
 const Json& histogram_in(const Json& detail) {
-    const Json& own = member(detail, "histogram");
-    if (own.is_object()) return own;
-    const Json& cases = member(detail, "cases");
-    if (cases.is_array()) {
-        for (const Json& entry : cases) {
-            if (member(entry, "histogram").is_object()) return member(entry, "histogram");
+    const Json* found = &member(detail, "histogram");
+    const Json& rows = member(detail, "rows");
+    double worst = -1.0;
+    for (std::size_t i = 0; rows.is_array() && i < rows.size(); ++i) {
+        const Json& histogram = member(rows[i], "histogram");
+        if (!histogram.is_object()) continue;
+        double error = 0.0;
+        for (const Json& metric : member(rows[i], "observation")) {
+            if (text(member(metric, "metric")) != "error_max_ulp") continue;
+            error = number(member(metric, "value")).value_or(std::numeric_limits<double>::max());
         }
+        if (error <= worst) continue;
+        worst = error;
+        found = &histogram;
     }
-    return own;
+    return *found;
 }
 
 std::string histogram_chart(const CheckVerdict& check, const Json& histogram) {

@@ -56,6 +56,38 @@ std::string_view mark_of(Tone tone) {
     return "▲";
 }
 
+Tone tone_of(const judge::Comparison& comparison) {
+    if (!comparison.measured) return Tone::kNone;
+    if (comparison.inside) return Tone::kGood;
+    return comparison.blocks ? Tone::kBad : Tone::kOpen;
+}
+
+std::string_view words_of(const judge::Comparison& comparison) {
+    if (!comparison.measured) return "not measured";
+    if (comparison.inside) return "inside";
+    return comparison.blocks ? "outside, blocks" : "outside, not calibrated";
+}
+
+int attention(const judge::Comparison& comparison) {
+    static constexpr int kByTone[] = {0, 2, 3, 1};
+    return kByTone[static_cast<int>(tone_of(comparison))];
+}
+
+std::string headline(const CheckVerdict& check) {
+    std::string best;
+    double best_share = -1.0;
+    for (const Limit& limit : limits_of(check.criterion.bound)) {
+        const Metric* metric = find_metric(check.observation, limit.metric);
+        if (metric == nullptr || !metric->value) continue;
+        const double share = share_of_limit(*metric->value, limit).value_or(0.0);
+        if (share <= best_share) continue;
+        best_share = share;
+        best = fmt::format("{} {} (bound {})", metric->metric,
+                           readable(*metric->value, metric->unit), readable(limit, metric->unit));
+    }
+    return best;
+}
+
 int badness(const CheckVerdict& check) {
     static constexpr int kByTone[] = {1, 4, 6, 2};  // good, open, bad, none
     return kByTone[static_cast<int>(tone_of(check))] + (check.required ? 1 : 0);
@@ -76,6 +108,20 @@ std::string mark(Tone tone, std::string_view word) {
 
 std::string code(std::string_view text) {
     return fmt::format("<code>{}</code>", escaped(text));
+}
+
+std::string prose(std::string_view text) {
+    std::string html;
+    bool typed = false;
+    for (const char c : escaped(text)) {
+        if (c != '`') {
+            html += c;
+            continue;
+        }
+        html += typed ? "</code>" : "<code>";
+        typed = !typed;
+    }
+    return typed ? html + "</code>" : html;
 }
 
 std::string figure_text(double value, std::string_view unit) {

@@ -22,6 +22,16 @@ enum class Tone { kGood, kOpen, kBad, kNone };
 [[nodiscard]] std::string_view class_of(Tone tone);  // the CSS class
 [[nodiscard]] std::string_view mark_of(Tone tone);   // a shape, so that colour is never alone
 
+// Inside its interval is good, outside of it bad if that blocks and open if not, unmeasured
+// neither.
+[[nodiscard]] Tone tone_of(const judge::Comparison& comparison);
+[[nodiscard]] std::string_view words_of(const judge::Comparison& comparison);
+// What blocks sorts first, then what is outside, what was not measured, what is inside.
+[[nodiscard]] int attention(const judge::Comparison& comparison);
+
+// The one number a reader wants first: the bounded metric that uses most of its bound, with it.
+[[nodiscard]] std::string headline(const judge::CheckVerdict& check);
+
 // A worse check sorts first: failures of required checks, open required ones, then the optional.
 [[nodiscard]] int badness(const judge::CheckVerdict& check);
 [[nodiscard]] std::vector<const judge::CheckVerdict*> worst_first(const judge::Verdict& verdict);
@@ -29,6 +39,8 @@ enum class Tone { kGood, kOpen, kBad, kNone };
 // A shape and a word: "● PASSED".
 [[nodiscard]] std::string mark(Tone tone, std::string_view word);
 [[nodiscard]] std::string code(std::string_view text);
+// Text in which `backticks` mark what is to be typed.
+[[nodiscard]] std::string prose(std::string_view text);
 // "<data value="0.0123">12.3 ms</data>": readable, and exact for programs and on hover.
 [[nodiscard]] std::string figure_text(double value, std::string_view unit);
 

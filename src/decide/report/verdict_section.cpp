@@ -11,6 +11,8 @@ namespace {
 
 using judge::Verdict;
 
+constexpr std::size_t kBlockersShown = 8;
+
 void fact(std::string& list, std::string_view name, const std::string& value_html) {
     list += fmt::format("<div><dt>{}</dt><dd>{}</dd></div>\n", name, value_html);
 }
@@ -50,7 +52,7 @@ std::string facts(const Material& material) {
     fact(list, "Model", or_unknown(model_name(campaign), "not recorded"));
     fact(list, "Fleet", or_unknown(fleet_name(campaign), "not recorded"));
     if (material.context) {
-        fact(list, "Begun", or_unknown(material.context->time_utc, "unknown"));
+        fact(list, "Begun", or_unknown(minute_of(material.context->time_utc), "unknown"));
         fact(list, "On", or_unknown(material.context->host, "unknown"));
     }
     fact(list, "Software", software_list(verdict.scope.software));
@@ -71,6 +73,21 @@ std::string tally(const Verdict& verdict) {
     part(Tone::kNone, count.waived);
     part(Tone::kGood, count.good);
     return fmt::format("{}</div>\n<p class=\"tally-text\">{}</p>\n", bar, escaped(sentence(count)));
+}
+
+std::string blocker_item(const Material& material, const judge::Blocker& blocker) {
+    const auto* check = find_check(material.verdict(), blocker.check);
+    const Tone tone = check != nullptr ? tone_of(*check) : Tone::kOpen;
+    const std::string name =
+        check != nullptr ? check_link(*check, blocker.check) : code(blocker.check);
+    return fmt::format(
+        "<li class=\"{}\"><p class=\"what\">{} {}</p>\n<p>{}</p>\n<p class=\"remedy\"><strong>What "
+        "to "
+        "do:</strong> {}</p>\n<p class=\"sources\">{}</p></li>\n",
+        class_of(tone), mark(tone, check != nullptr ? judge::name_of(check->status) : "BLOCKS"),
+        name, prose(blocker.reason),
+        blocker.remedy.empty() ? unknown("no remedy is known") : prose(blocker.remedy),
+        blocker.records.empty() ? "" : record_links(material, blocker.records));
 }
 
 }  // namespace
@@ -104,21 +121,19 @@ std::string blockers_section(const Material& material) {
     const Verdict& verdict = material.verdict();
     std::string html = "<section id=\"blockers\"><h2>What blocks it</h2>\n";
     if (verdict.blockers.empty()) return html + "<p>Nothing blocks this verdict.</p></section>\n";
+    std::string folded;
     html += "<ol class=\"blockers\">\n";
-    for (const auto& blocker : verdict.blockers) {
-        const auto* check = find_check(verdict, blocker.check);
-        const std::string name =
-            check != nullptr ? check_link(*check, blocker.check) : code(blocker.check);
-        const Tone tone = check != nullptr ? tone_of(*check) : Tone::kOpen;
-        html += fmt::format(
-            "<li class=\"{}\"><p class=\"what\">{} {}</p>\n<p>{}</p>\n<p class=\"remedy\">"
-            "<strong>What to do:</strong> {}</p>\n<p class=\"sources\">{}</p></li>\n",
-            class_of(tone), mark(tone, check != nullptr ? judge::name_of(check->status) : "BLOCKS"),
-            name, escaped(blocker.reason),
-            blocker.remedy.empty() ? unknown("no remedy is known") : escaped(blocker.remedy),
-            record_links(material, blocker.records));
+    for (std::size_t i = 0; i < verdict.blockers.size(); ++i) {
+        (i < kBlockersShown ? html : folded) += blocker_item(material, verdict.blockers[i]);
     }
-    return html + "</ol></section>\n";
+    html += "</ol>\n";
+    if (!folded.empty()) {
+        html += fmt::format(
+            "<details><summary>{} more blockers</summary><ol "
+            "class=\"blockers\">\n{}</ol></details>\n",
+            verdict.blockers.size() - kBlockersShown, folded);
+    }
+    return html + "</section>\n";
 }
 
 std::string next_rung_section(const Material& material) {
@@ -133,7 +148,7 @@ std::string next_rung_section(const Material& material) {
     if (next.settles.empty())
         return html + not_asked("Nothing was named that it would settle.") + "</section>\n";
     html += "<ul>\n";
-    for (const auto& point : next.settles) html += fmt::format("<li>{}</li>\n", escaped(point));
+    for (const auto& point : next.settles) html += fmt::format("<li>{}</li>\n", prose(point));
     return html + "</ul></section>\n";
 }
 

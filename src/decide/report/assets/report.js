@@ -22,10 +22,22 @@
     grid: { color: colour("line"), drawBorder: false, ...(extra && extra.grid) },
     ...Object.fromEntries(Object.entries(extra || {}).filter(([key]) => key !== "ticks" && key !== "grid")),
   });
-  const decades = value => {
-    const power = Math.log10(value);
-    return Math.abs(power - Math.round(power)) < 1e-6 ? short(value) : "";
+  // Round numbers between the ends of a logarithmic axis: decades when there are several of them.
+  const roundNumbers = (min, max) => {
+    const wide = max / min > 300;
+    const numbers = [];
+    for (let decade = Math.floor(Math.log10(min)); 10 ** decade <= max; ++decade) {
+      for (const digit of wide ? [1] : [1, 2, 5]) {
+        const value = Number(`${digit}e${decade}`);
+        if (value >= min * .999 && value <= max * 1.001) numbers.push({ value });
+      }
+    }
+    const step = Math.ceil(numbers.length / 7);
+    return numbers.filter((_, i) => i % step === 0);
   };
+  const logarithmic = (label, extra) => axis(label, {
+    type: "logarithmic", afterBuildTicks: scale => { scale.ticks = roundNumbers(scale.min, scale.max); },
+    ...extra, ticks: { callback: short, autoSkip: false } });
 
   // Runs over steps. A value that is not finite is a gap in the line.
   function lines(drawing) {
@@ -79,10 +91,7 @@
     const rows = drawing.rows;
     const known = rows.flatMap(row => [row.value, row.low, row.high, row.at_most, row.at_least, row.band_low, row.band_high])
       .filter(value => value != null && value > 0);
-    const least = Math.min(...known, 1), most = Math.max(...known, 1e-12);
-    const wide = most / least > 50;
-    const min = wide ? 10 ** Math.floor(Math.log10(Math.min(...known) / 1.5)) : Math.min(...known) / 1.3;
-    const max = wide ? 10 ** Math.ceil(Math.log10(most * 1.5)) : most * 1.3;
+    const min = Math.min(...known, 1e300) / 1.6, max = Math.max(...known, min * 4) * 1.6;
     return {
       type: "scatter",
       data: {
@@ -98,7 +107,7 @@
         plugins: { legend: { display: false }, tooltip: { callbacks: {
           label: item => `${rows[item.dataIndex].label}: ${rows[item.dataIndex].value} ${drawing.unit}` } } },
         scales: {
-          x: axis("", { type: "logarithmic", min, max, ticks: wide ? { callback: decades, autoSkip: false } : { callback: short, maxTicksLimit: 6 } }),
+          x: logarithmic(drawing.x_label, { min, max }),
           y: axis("", { min: -.7, max: rows.length - .3, reverse: true, grid: { display: false },
                         afterBuildTicks: scale => { scale.ticks = rows.map((row, value) => ({ value })); },
                         ticks: { autoSkip: false, color: colour("ink"),
@@ -117,7 +126,7 @@
         backgroundColor: drawing.beyond.map(beyond => colour(beyond ? "bad" : "device")) }] },
       options: { ...base(), scales: {
         x: axis(drawing.x_label, { ticks: { maxTicksLimit: 8 }, grid: { display: false } }),
-        y: axis(drawing.y_label, { type: "logarithmic", min: .8, ticks: { callback: decades, autoSkip: false } }) } },
+        y: drawing.linear ? axis(drawing.y_label, { ticks: { maxTicksLimit: 6 } }) : logarithmic(drawing.y_label, { min: .8 }) } },
     };
   }
 

@@ -110,7 +110,17 @@ Json histogram(double width) {
     Json counts = Json::array();
     for (int i = 0; i <= 12; ++i) edges.push_back(0.25 * i * width);
     for (int i = 0; i < 12; ++i) counts.push_back(std::floor(40000.0 * std::exp(-0.9 * i)));
-    return {{"histogram", {{"ulp_edges", edges}, {"counts", counts}}}};
+    const Json observation = Json::array({{{"metric", "error_max_ulp"}, {"value", 3.0 * width}}});
+    return {{"rows", Json::array({{{"case", "c0ffee"},
+                                   {"label", "bf16[512,7168] bf16[7168,1536]"},
+                                   {"reference", "fp64"},
+                                   {"worst",
+                                    {{"output", 0},
+                                     {"index", Json::array({17, 1201})},
+                                     {"got", -0.0625},
+                                     {"expected", 1.59375}}},
+                                   {"observation", observation},
+                                   {"histogram", {{"ulp_edges", edges}, {"counts", counts}}}}})}};
 }
 
 // A loss that falls to about 1 with noise of stream `stream`; from `broken` on it climbs to nan.
@@ -154,47 +164,64 @@ void foretell(Sample& sample, const std::string& check, const std::string& devic
 }
 
 Json projection() {
-    return {
-        {"schema", "ascertain.projection/1"},
-        {"step", {{"step_s", 9.4}, {"low_s", 7.9}, {"high_s", 12.8}}},
-        {"goodput",
-         {{"waterfall", Json::array({{{"name", "checkpoint"}, {"share_ratio", 0.021}},
-                                     {{"name", "detection"}, {"share_ratio", 0.014}},
-                                     {{"name", "restart"}, {"share_ratio", 0.058}},
-                                     {{"name", "rework"}, {"share_ratio", 0.047}},
-                                     {{"name", "straggler"}, {"share_ratio", 0.039}},
-                                     {{"name", "debugging"}, {"share_ratio", 0.11}},
-                                     {{"name", "useful"}, {"share_ratio", 0.711}}})}}},
-        {"finish_days", {{"p10", 81.0}, {"p50", 104.0}, {"p90", 151.0}}},
-        {"probability_of_deadline",
-         {{"low", 0.05},
-          {"mid", 0.22},
-          {"high", 0.61},
-          {"decided_by", "interruptions per device-hour, which nobody measured"}}},
-        {"cost_usd", {{"p10", 41e6}, {"p50", 52e6}, {"p90", 77e6}}},
-        {"energy_kwh", {{"p10", 9.1e6}, {"p50", 1.1e7}, {"p90", 1.6e7}}},
-        {"tornado",
-         Json::array(
-             {{{"name", "interruptions per device-hour"},
-               {"low", 84.0},
-               {"high", 143.0},
-               {"kind", "guessed"}},
-              {{"name", "share of matrix peak"},
-               {"low", 90.0},
-               {"high", 124.0},
-               {"kind", "published"}},
-              {{"name", "restart time"}, {"low", 99.0}, {"high", 111.0}, {"kind", "guessed"}}})},
-        {"must_be_true", Json::array({"interruptions below 9 a day", "restart below 6 min"})},
-        {"provenance", Json::array({{{"name", "bf16 peak"},
-                                     {"value", 3.53e14},
-                                     {"unit", "FLOP/s"},
-                                     {"kind", "datasheet"},
-                                     {"source", "vendor white paper"}},
-                                    {{"name", "interruption rate"},
-                                     {"value", 2.4e-9},
-                                     {"unit", "1/s"},
-                                     {"kind", "guessed"},
-                                     {"source", "as Llama 3"}}})}};
+    return {{"schema", "ascertain.projection/1"},
+            {"step", {{"step_s", 9.4}, {"low_s", 7.9}, {"high_s", 12.8}}},
+            {"goodput",
+             {{"waterfall", Json::array({{{"name", "checkpoint"}, {"ratio", 0.021}},
+                                         {{"name", "detection"}, {"ratio", 0.014}},
+                                         {{"name", "restart"}, {"ratio", 0.058}},
+                                         {{"name", "rework"}, {"ratio", 0.047}},
+                                         {{"name", "straggler"}, {"ratio", 0.039}},
+                                         {{"name", "debugging"}, {"ratio", 0.11}},
+                                         {{"name", "useful"}, {"ratio", 0.711}}})}}},
+            {"finish_days", {{"p10", 81.0}, {"p50", 104.0}, {"p90", 151.0}}},
+            {"deadline_days", 90.0},
+            {"finish_days_histogram_edges",
+             Json::array({70, 80, 90, 100, 110, 120, 130, 140, 150, 160, 170})},
+            {"finish_days_histogram", Json::array({31, 204, 410, 602, 555, 380, 240, 160, 90, 40})},
+            {"probability_of_deadline",
+             {{"low", 0.05},
+              {"mid", 0.22},
+              {"high", 0.61},
+              {"decided_by", "interruptions per device-hour, which nobody measured"}}},
+            {"cost_usd", {{"p10", 41e6}, {"p50", 52e6}, {"p90", 77e6}}},
+            {"energy_kwh", {{"p10", 9.1e6}, {"p50", 1.1e7}, {"p90", 1.6e7}}},
+            {"tornado", Json::array({{{"name", "interruptions per device-hour"},
+                                      {"finish_days_at_low", 84.0},
+                                      {"finish_days_at_high", 143.0},
+                                      {"kind", "guessed"},
+                                      {"settled_by", "soak.steps"}},
+                                     {{"name", "share of matrix peak"},
+                                      {"finish_days_at_low", 90.0},
+                                      {"finish_days_at_high", 124.0},
+                                      {"kind", "published"},
+                                      {"settled_by", "soak.steps"}},
+                                     {{"name", "restart time"},
+                                      {"finish_days_at_low", 99.0},
+                                      {"finish_days_at_high", 111.0},
+                                      {"kind", "guessed"},
+                                      {"settled_by", "soak.steps"}}})},
+            {"must_be_true", Json::array({{{"name", "interruptions per day"},
+                                           {"unit", "1/d"},
+                                           {"direction", "at_most"},
+                                           {"now", 14.0},
+                                           {"needed", 9.0}},
+                                          {{"name", "restart time"},
+                                           {"unit", "s"},
+                                           {"direction", "at_most"},
+                                           {"now", 600.0},
+                                           {"needed", nullptr},
+                                           {"reason", "even none at all is not enough"}}})},
+            {"provenance", Json::array({{{"name", "bf16 peak"},
+                                         {"value", 3.53e14},
+                                         {"unit", "FLOP/s"},
+                                         {"kind", "datasheet"},
+                                         {"source", "vendor white paper"}},
+                                        {{"name", "interruption rate"},
+                                         {"value", 2.4e-9},
+                                         {"unit", "1/s"},
+                                         {"kind", "guessed"},
+                                         {"source", "as Llama 3"}}})}};
 }
 
 Json plans() {
@@ -279,6 +306,7 @@ void add_operators(Sample& sample, const std::string& device, bool healthy) {
         if (!healthy && is == "scatter_add") {
             repeat.status = Status::kFlaky;
             repeat.weight = Weight::kFail;
+            repeat.observation.front().value = 3.0;
             repeat.reason = "3 of 16 runs gave other bits for the same input.";
         }
         add(sample, repeat, Json::object(), evidence::Outcome::kCompleted);
