@@ -130,8 +130,9 @@ public:
     std::vector<Group> frameworks;
     std::vector<Group> fabrics;
     IntervalWidths widths;
-    std::int64_t rows = 0;  // measured steps behind the fit
-    std::string fitted_on;  // which rows, for people
+    std::int64_t rows = 0;                // measured steps behind the fit
+    std::string fitted_on;                // which rows, for people
+    std::vector<std::string> fitted_ids;  // ids of those rows, sorted
 };
 
 }  // namespace ascertain::cost

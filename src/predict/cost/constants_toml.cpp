@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include <algorithm>
 #include <cmath>
 
 #include "base/text.hpp"
@@ -111,6 +112,9 @@ Result<CostBook> CostBook::parse(std::string_view text, std::string_view name) {
     CostBook book;
     book.rows = root["rows"].value_or(std::int64_t{0});
     book.fitted_on = root["fitted_on"].value_or(std::string());
+    if (const toml::array* ids = root["fitted_ids"].as_array())
+        for (const toml::node& id : *ids) book.fitted_ids.push_back(id.value_or(std::string()));
+    std::sort(book.fitted_ids.begin(), book.fitted_ids.end());
     const toml::table* global = root["global"].as_table();
     if (global == nullptr) return at(root, name, "section [global] is missing");
     for (const ConstantRow& row : constant_table()) {
@@ -149,7 +153,10 @@ std::string CostBook::to_toml() const {
         "# A global constant is [value, log spread]; a die, framework or fabric has factors on "
         "it.\n"
         "schema = \"ascertain.cost/1\"\n";
-    out += fmt::format("rows = {}\nfitted_on = \"{}\"\n\n[global]\n", rows, fitted_on);
+    out += fmt::format("rows = {}\nfitted_on = \"{}\"\n", rows, fitted_on);
+    out += "fitted_ids = [\n";
+    for (const std::string& id : fitted_ids) out += fmt::format("  \"{}\",\n", id);
+    out += "]\n\n[global]\n";
     for (const ConstantRow& row : constant_table()) {
         const Effect& effect = global[static_cast<std::size_t>(row.which)];
         out += fmt::format("{} = [{:.6g}, {:.4g}]  # {}\n", row.name, effect.factor, effect.spread,

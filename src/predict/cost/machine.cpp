@@ -96,6 +96,7 @@ Result<Machine> resolve_machine(const catalog::Fleet& fleet, const TrainingJob& 
     machine.mesh = catalog::usable_link_share(up, 2.0) < 1.0;
     if (machine.mesh) machine.one_link_share = catalog::usable_link_share(up, 2.0);
     machine.oversubscription = std::max(1.0, fleet.scale_out.oversubscription.value.value_or(1.0));
+    machine.full_bisection_devices = static_cast<double>(fleet.full_bisection_devices);
     std::vector<std::string> names{chip.id};
     names.insert(names.end(), chip.aliases.begin(), chip.aliases.end());
     machine.resolved = book.resolve(names, job.framework, fabric_of(fleet, job));

@@ -22,7 +22,6 @@ using parallel::StageShare;
 using enum Constant;
 
 constexpr double kOptimizerBytes = 30.0;  // read gradient, master, moments; write them and the copy
-constexpr double kUnfittedWorkShare = 0.5;  // "every second matmul" recomputes half of the products
 
 constexpr std::array<std::string_view, kPartCount> kPartNames{
     "matrix",     "attention",  "memory_bound", "recompute",  "host",   "tp_exposed",
@@ -51,7 +50,7 @@ double recomputed(const BlockSeconds& block, const Plan& plan, double full_share
     switch (plan.recompute) {
         case Recompute::kNone: return 0.0;
         case Recompute::kSelective: return forward.attention;
-        case Recompute::kPartial: return kUnfittedWorkShare * forward.matrix + forward.stream;
+        case Recompute::kPartial: return plan.recompute_share * forward.total();
         case Recompute::kFull: return forward.total();
         case Recompute::kBlocks: return full_share * forward.total();
     }
@@ -268,8 +267,7 @@ private:
 
     // Parts as the mean over ranks of what they do; returns their sum.
     double add_rank_means(PartSeconds& parts) const {
-        const double copies = plan_.schedule == ScheduleKind::kDualPipe ? 1.0 : 1.0;
-        const double scale = copies * steps_ / static_cast<double>(plan_.pp);
+        const double scale = steps_ / static_cast<double>(plan_.pp);
         for (const PassSeconds* pass : {&sum_.forward, &sum_.input, &sum_.weight}) {
             parts[index(Part::kMatrix)] += scale * pass->matrix;
             parts[index(Part::kAttention)] += scale * pass->attention;

@@ -28,7 +28,9 @@ double saved_bytes(const ShardFacts::BlockFacts& block, const Plan& plan, double
     switch (plan.recompute) {
         case Recompute::kNone: return block.saved_bytes;
         case Recompute::kSelective: return block.saved_selective_bytes;
-        case Recompute::kPartial: return 0.5 * (block.saved_bytes + block.saved_full_bytes);
+        case Recompute::kPartial:
+            return plan.recompute_share * block.saved_full_bytes +
+                   (1.0 - plan.recompute_share) * block.saved_bytes;
         case Recompute::kFull: return block.saved_full_bytes;
         case Recompute::kBlocks:
             return full_share * block.saved_full_bytes + (1.0 - full_share) * block.saved_bytes;

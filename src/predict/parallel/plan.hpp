@@ -29,7 +29,7 @@ enum class ScheduleKind {
 enum class Recompute {
     kNone,
     kSelective,  // core attention only, arXiv 2205.05198 section 5
-    kPartial,    // about half of each layer's matrix products ("every second matmul")
+    kPartial,    // recompute_share of each layer's forward ("every second matmul", some modules)
     kFull,       // every layer
     kBlocks,     // whole layers, recompute_layers of each virtual stage
 };
@@ -49,6 +49,7 @@ struct Plan {
     std::int64_t micro_batch = 1;     // sequences
     Recompute recompute = Recompute::kNone;
     std::int64_t recompute_layers = 0;  // kBlocks: layers per device
+    double recompute_share = 0.5;       // kPartial: of a layer's forward that is done again
     ScheduleKind schedule = ScheduleKind::kNone;
     CpKind cp_kind = CpKind::kRing;
     bool sequence_parallel = false;

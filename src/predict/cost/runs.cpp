@@ -1,0 +1,384 @@
+#include "predict/cost/runs.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <optional>
+#include <utility>
+
+#include "predict/cost/step.hpp"
+
+namespace ascertain::cost {
+namespace {
+
+using model::Architecture;
+using parallel::Plan;
+
+// Reading of fields that may be missing or null, and of a wrong type only by mistake.
+std::optional<double> number(const Json& object, const char* key) {
+    const auto found = object.find(key);
+    if (found == object.end() || !found->is_number()) return std::nullopt;
+    return found->get<double>();
+}
+std::optional<std::int64_t> whole(const Json& object, const char* key) {
+    const std::optional<double> value = number(object, key);
+    if (!value || *value != std::floor(*value) || std::abs(*value) > 1e15) return std::nullopt;
+    return static_cast<std::int64_t>(*value);
+}
+std::optional<bool> flag(const Json& object, const char* key) {
+    const auto found = object.find(key);
+    if (found == object.end() || !found->is_boolean()) return std::nullopt;
+    return found->get<bool>();
+}
+std::string text(const Json& object, const char* key) {
+    const auto found = object.find(key);
+    return found != object.end() && found->is_string() ? found->get<std::string>() : std::string();
+}
+const Json& part(const Json& object, const char* key) {
+    static const Json empty = Json::object();
+    const auto found = object.find(key);
+    return found != object.end() && found->is_object() ? *found : empty;
+}
+std::vector<std::string> texts(const Json& object, const char* key) {
+    std::vector<std::string> list;
+    const auto found = object.find(key);
+    if (found == object.end() || !found->is_array()) return list;
+    for (const Json& entry : *found)
+        if (entry.is_string()) list.push_back(entry.get<std::string>());
+    return list;
+}
+
+// The first thing that keeps a row from being predicted.
+class Refusal {
+public:
+    void because(std::string reason) {
+        if (reason_.empty()) reason_ = std::move(reason);
+    }
+    std::int64_t need(std::optional<std::int64_t> value, std::string_view field) {
+        if (!value || *value < 1) because(fmt::format("missing:{}", field));
+        return value.value_or(1);
+    }
+    [[nodiscard]] const std::string& reason() const { return reason_; }
+
+private:
+    std::string reason_;
+};
+
+Architecture read_model(const Json& model, const Json& setup, const std::string& id,
+                        Refusal& refusal) {
+    Architecture a;
+    a.name = id;
+    const bool gated = flag(model, "gated_mlp").value_or(true);
+    a.family = gated ? model::Family::kLlama : model::Family::kGpt2;
+    a.hidden_size = refusal.need(whole(model, "hidden"), "model.hidden");
+    a.vocab_size = refusal.need(whole(model, "vocab"), "model.vocab");
+    a.mlp.kind = gated ? model::MlpKind::kSwiglu : model::MlpKind::kGeluTanh;
+    a.norm.kind = gated ? model::NormKind::kRms : model::NormKind::kLayer;
+    a.tied_embeddings = flag(setup, "tied_embeddings").value_or(false);
+    a.mtp_layers = whole(setup, "mtp_layers").value_or(0);
+    a.position.length_max = whole(setup, "seq").value_or(4096);
+
+    model::Attention& attention = a.attention;
+    attention.heads = refusal.need(whole(model, "heads"), "model.heads");
+    attention.kv_heads = whole(model, "kv_heads").value_or(attention.heads);
+    const Json& mla = part(model, "mla");
+    if (!mla.empty()) {
+        attention.kind = model::AttentionKind::kMla;
+        attention.kv_heads = attention.heads;
+        attention.q_lora_rank = whole(mla, "q_lora").value_or(0);
+        attention.kv_lora_rank = refusal.need(whole(mla, "kv_lora"), "model.mla.kv_lora");
+        attention.qk_nope_head_dim = refusal.need(whole(mla, "qk_nope"), "model.mla.qk_nope");
+        attention.qk_rope_head_dim = refusal.need(whole(mla, "qk_rope"), "model.mla.qk_rope");
+        attention.v_head_dim = refusal.need(whole(mla, "v_head"), "model.mla.v_head");
+        attention.head_dim = attention.qk_nope_head_dim + attention.qk_rope_head_dim;
+    } else {
+        attention.head_dim = whole(model, "head_dim").value_or(a.hidden_size / attention.heads);
+        attention.v_head_dim = attention.head_dim;
+    }
+    if (whole(setup, "attention_window")) {
+        if (whole(setup, "attention_window_every").value_or(1) > 1)
+            refusal.because("unsupported:attention_window_every");
+        attention.sliding_window = *whole(setup, "attention_window");
+    }
+
+    const std::int64_t layers = refusal.need(whole(model, "layers"), "model.layers");
+    const Json& moe = part(setup, "moe");
+    if (moe.empty()) {
+        a.mlp.intermediate_size = refusal.need(whole(model, "ffn"), "model.ffn");
+        a.layers = {{model::LayerKind::kDense, layers}};
+        return a;
+    }
+    a.moe.experts = refusal.need(whole(moe, "experts"), "moe.experts");
+    a.moe.local_experts = a.moe.experts;
+    a.moe.topk = refusal.need(whole(moe, "topk"), "moe.topk");
+    a.moe.expert_intermediate_size = refusal.need(whole(moe, "expert_ffn"), "moe.expert_ffn");
+    a.moe.shared_experts = whole(moe, "shared_experts").value_or(0);
+    a.moe.shared_intermediate_size = a.moe.shared_experts * a.moe.expert_intermediate_size;
+    const std::int64_t dense = whole(moe, "dense_layers").value_or(0);
+    a.mlp.intermediate_size = whole(model, "ffn").value_or(a.moe.expert_intermediate_size);
+    if (dense > 0) a.layers.push_back({model::LayerKind::kDense, dense});
+    if (layers > dense) a.layers.push_back({model::LayerKind::kMoe, layers - dense});
+    return a;
+}
+
+// Share of a layer's forward that a selective policy does again. Core attention has its own case.
+// "all_but_qkv_projection" leaves about a sixth (3 of 12 h^2 products, and not the attention).
+double recompute_share(const std::vector<std::string>& modules) {
+    constexpr std::array<std::pair<std::string_view, double>, 8> kShares{{
+        {"every_second_matmul", 0.5},
+        {"all_but_qkv_projection", 0.83},
+        {"mla_up_projection", 0.08},
+        {"moe", 0.5},
+        {"dense_mlp", 0.02},
+        {"norm", 0.03},
+        {"activation_function", 0.03},
+        {"moe_activation", 0.03},
+    }};
+    double share = 0.0;
+    for (const std::string& module : modules)
+        for (const auto& [name, part_share] : kShares)
+            if (name == module) share += part_share;
+    return std::min(1.0, share);
+}
+
+void read_recompute(const Json& setup, Plan& plan, Refusal& refusal) {
+    const std::string policy = text(setup, "recompute");
+    const std::vector<std::string> modules = texts(setup, "recompute_modules");
+    if (policy == "none") {
+        plan.recompute = parallel::Recompute::kNone;
+    } else if (policy == "full") {
+        plan.recompute = parallel::Recompute::kFull;
+    } else if (policy == "selective_attention") {
+        plan.recompute = parallel::Recompute::kSelective;
+    } else if (policy == "selective_other") {
+        plan.recompute = parallel::Recompute::kPartial;
+        plan.recompute_share = modules.empty() ? 0.5 : recompute_share(modules);
+    } else if (policy == "blocks") {
+        plan.recompute = parallel::Recompute::kBlocks;
+        const auto layers = setup.find("recompute_layers");
+        double sum = 0.0;
+        double count = 0.0;
+        if (layers != setup.end() && layers->is_array()) {
+            for (const Json& entry : *layers)
+                if (entry.is_number()) sum += entry.get<double>(), count += 1.0;
+        } else if (const auto all = number(setup, "recompute_layers")) {
+            sum = *all;
+            count = 1.0;
+        }
+        if (count == 0.0) refusal.because("missing:recompute_layers");
+        plan.recompute_layers = static_cast<std::int64_t>(std::lround(sum / std::max(1.0, count)));
+    } else {
+        refusal.because("missing:recompute");
+    }
+}
+
+Plan read_plan(const Json& setup, const std::string& framework, Refusal& refusal) {
+    Plan plan;
+    plan.tp = refusal.need(whole(setup, "tp"), "tp");
+    plan.pp = refusal.need(whole(setup, "pp"), "pp");
+    plan.dp = refusal.need(whole(setup, "dp"), "dp");
+    plan.cp = whole(setup, "cp").value_or(1);
+    plan.ep = whole(setup, "ep").value_or(1);
+    plan.etp = whole(setup, "etp").value_or(1);
+    plan.vpp = whole(setup, "vpp").value_or(1);
+    plan.micro_batch = refusal.need(whole(setup, "micro_batch"), "micro_batch");
+    plan.sequence_parallel = flag(setup, "sequence_parallel").value_or(false) && plan.tp > 1;
+    plan.ends_count_as_layers = flag(setup, "ends_count_as_layers").value_or(false);
+    plan.flash_attention =
+        flag(setup, "flash_attention").value_or(whole(setup, "year").value_or(2025) >= 2023);
+    // Both cut a stage boundary into one part per tensor-parallel rank (Megatron-LM:
+    // scatter-gather, arXiv 2104.04473 section 4.1; DeepSpeed: partitioned activations between
+    // stages).
+    plan.partitioned_p2p = framework == "megatron" || framework == "deepspeed";
+
+    using parallel::ScheduleKind;
+    const std::string schedule = text(setup, "schedule");
+    constexpr std::array<std::pair<std::string_view, ScheduleKind>, 6> kSchedules{{
+        {"gpipe", ScheduleKind::kGPipe},
+        {"dualpipe", ScheduleKind::kDualPipe},
+        {"dualpipev", ScheduleKind::kDualPipeV},
+        {"zero-bubble", ScheduleKind::kZbH1},
+        {"1f1b", ScheduleKind::k1F1B},
+        {"interleaved", ScheduleKind::kInterleaved},
+    }};
+    plan.schedule = plan.vpp > 1 ? ScheduleKind::kInterleaved : ScheduleKind::k1F1B;
+    for (const auto& [name, kind] : kSchedules)
+        if (name == schedule) plan.schedule = kind;
+    if (plan.schedule == ScheduleKind::kInterleaved && plan.vpp == 1)
+        plan.schedule = ScheduleKind::k1F1B;
+    if (plan.schedule != ScheduleKind::kInterleaved) plan.vpp = 1;
+    if (plan.pp == 1) {
+        plan.schedule = ScheduleKind::kNone;
+        plan.vpp = 1;
+    }
+
+    using parallel::Sharding;
+    constexpr std::array<std::pair<std::string_view, Sharding>, 5> kShardings{{
+        {"none", Sharding::kNone},
+        {"zero1", Sharding::kZero1},
+        {"zero2", Sharding::kZero2},
+        {"zero3", Sharding::kZero3},
+        {"hsdp", Sharding::kHsdp},
+    }};
+    bool known = false;
+    for (const auto& [name, kind] : kShardings) {
+        if (name != text(setup, "sharding")) continue;
+        plan.sharding = kind;
+        known = true;
+    }
+    if (!known) refusal.because("missing:sharding");
+    plan.sharding_group = whole(setup, "sharding_group").value_or(0);
+    if (plan.sharding == Sharding::kNone) plan.sharding_group = 0;
+
+    const std::string cp_kind = text(setup, "cp_kind");
+    if (cp_kind == "ulysses") plan.cp_kind = parallel::CpKind::kUlysses;
+    if (cp_kind == "allgather") plan.cp_kind = parallel::CpKind::kAllGather;
+    // Where a source is silent: what its kind of stack does unless told otherwise.
+    const Json& overlap = part(setup, "overlap");
+    const bool gathers = plan.sharding == Sharding::kZero3 || plan.sharding == Sharding::kHsdp;
+    plan.overlap_tp = flag(overlap, "tp").value_or(false) && plan.tp > 1;
+    plan.overlap_dp = flag(overlap, "dp").value_or(gathers);
+    plan.overlap_pp = flag(overlap, "pp").value_or(plan.vpp > 1);
+    plan.overlap_cp = flag(overlap, "cp").value_or(true);
+    plan.overlap_ep = flag(overlap, "ep").value_or(false);
+    read_recompute(setup, plan, refusal);
+    return plan;
+}
+
+TrainingJob read_job(const Json& setup, const std::string& framework, Refusal& refusal) {
+    TrainingJob job;
+    job.sequence_length = refusal.need(whole(setup, "seq"), "seq");
+    job.global_batch_sequences =
+        refusal.need(whole(setup, "global_batch_seqs"), "global_batch_seqs");
+    job.framework = framework;
+    job.fabric = text(setup, "scale_out");
+    const std::string dtype = text(setup, "dtype");
+    const std::string recipe = text(setup, "fp8_recipe");
+    if (dtype == "fp16") {
+        job.dtype = model::Dtype::kFp16;
+    } else if (dtype == "fp8") {
+        job.linear = recipe == "rowwise_dynamic" ? LinearFormat::kFp8Rowwise
+                     : recipe == "blockwise"     ? LinearFormat::kFp8Block
+                                                 : LinearFormat::kFp8;
+    } else if (dtype == "mxfp8") {
+        job.linear = LinearFormat::kMxFp8;
+    } else if (dtype == "nvfp4") {
+        job.linear = LinearFormat::kFp4;
+    } else if (dtype != "bf16") {
+        refusal.because("missing:dtype");
+    }
+    const std::string gradients = text(setup, "grad_dtype");
+    const bool sums_in_fp32 =
+        job.dtype == model::Dtype::kBf16 && (framework == "deepspeed" || framework == "megatron" ||
+                                             framework == "torchtitan" || framework == "mindspeed");
+    job.gradient_bytes = gradients == "fp32"   ? 4.0
+                         : gradients == "bf16" ? 2.0
+                         : sums_in_fp32        ? 4.0
+                                               : 2.0;
+    job.compiled = flag(setup, "compiled").value_or(false);
+    job.captured_graphs = flag(setup, "cuda_graphs").value_or(false);
+    job.frozen_weights = whole(setup, "lora_rank").has_value();
+    // Without forced balance the busiest rank has about a tenth more: guessed.
+    const std::string routing = text(part(setup, "moe"), "routing");
+    if (routing == "dropless" || routing == "token_drop") job.expert_imbalance = 1.1;
+    return job;
+}
+
+catalog::Fleet read_fleet(const Json& setup, const catalog::Catalog& catalog, Refusal& refusal) {
+    catalog::Fleet fleet;
+    fleet.count = refusal.need(whole(setup, "devices"), "devices");
+    fleet.chips_per_node = whole(setup, "devices_per_node").value_or(8);
+    const std::string chip = text(setup, "chip");
+    const Result<catalog::Chip> found = catalog.find_chip(chip);
+    if (!found) {
+        refusal.because(chip.empty() ? "missing:chip" : fmt::format("unknown:chip {}", chip));
+        return fleet;
+    }
+    fleet.chip = catalog::per_device(*found);
+    if (const auto up = catalog.find_network(found->scale_up_network)) fleet.scale_up = *up;
+    if (const auto domain = whole(setup, "scale_up_domain"))
+        fleet.chip.scale_up_domain.value = static_cast<double>(*domain);
+    catalog::Figure<BytesPerSecond>& rate = fleet.scale_out.per_direction_per_chip;
+    fleet.scale_out.id = text(setup, "scale_out");
+    rate = fleet.chip.scale_out_per_chip;
+    if (const auto gbit = number(setup, "nic_gbit_per_s_per_device")) {
+        rate.value = BytesPerSecond{*gbit * 1e9 / 8.0};
+        rate.kind = catalog::Kind::kPublished;
+        rate.source = "the run's own description";
+    }
+    if (const auto over = number(setup, "oversubscription"))
+        fleet.scale_out.oversubscription.value = *over;
+    fleet.full_bisection_devices = whole(setup, "full_bisection_devices").value_or(0);
+    return fleet;
+}
+
+PublishedRun read_run(const Json& row, const catalog::Catalog& catalog) {
+    PublishedRun run;
+    run.id = text(row, "id");
+    run.series = text(row, "series");
+    run.trust = text(row, "trust");
+    const Json& setup = part(row, "setup");
+    run.chip = text(setup, "chip");
+    run.framework = text(setup, "framework");
+    run.assumed = texts(setup, "assumed");
+    run.experts = !part(setup, "moe").empty();
+    Refusal refusal;
+    if (run.id.empty()) refusal.because("missing:id");
+    if (setup.empty()) refusal.because("missing:setup");
+    if (!flag(setup, "score_ready").value_or(false)) {
+        const std::vector<std::string> reasons = texts(setup, "not_ready_because");
+        refusal.because(reasons.empty() ? "not score_ready" : reasons.front());
+    }
+    run.measured_step_s = number(setup, "measured_step_s").value_or(0.0);
+    if (!(run.measured_step_s > 0.0)) refusal.because("missing:measured_step_s");
+    run.uncertainty = number(setup, "measured_rel_uncertainty").value_or(0.02);
+    run.architecture = read_model(part(row, "model"), setup, run.id, refusal);
+    run.plan = read_plan(setup, run.framework, refusal);
+    run.job = read_job(setup, run.framework, refusal);
+    run.fleet = read_fleet(setup, catalog, refusal);
+    if (refusal.reason().empty()) {
+        // Tokens that are split over TP ranks cannot be routed twice: trainers demand this too.
+        if (run.experts && run.plan.tp > 1) run.plan.sequence_parallel = true;
+        run.architecture = padded_for(run.architecture, run.plan.tp);
+        const Result<void> sound = model::validate(run.architecture);
+        if (!sound) refusal.because(sound.error().text());
+    }
+    if (refusal.reason().empty()) {
+        const Result<void> valid =
+            parallel::check_plan(run.architecture, run.plan, run.fleet.count, run.job.batch());
+        if (!valid) refusal.because(valid.error().text());
+    }
+    run.refused_because = refusal.reason();
+    return run;
+}
+
+}  // namespace
+
+bool PublishedRun::decisive_assumption() const {
+    for (const std::string& field : assumed)
+        if (field == "micro_batch" || field == "vpp" || field == "recompute") return true;
+    return false;
+}
+
+Result<std::vector<PublishedRun>> read_runs(const Json& document, const catalog::Catalog& catalog,
+                                            std::string_view name) {
+    std::vector<PublishedRun> runs;
+    const auto wrong = [&](std::string message) {
+        return Error{ErrorCode::kBadInput, std::move(message), std::string(name)};
+    };
+    if (document.is_object()) {
+        runs.push_back(read_run(document, catalog));
+        return runs;
+    }
+    if (!document.is_array()) return wrong("must be a list of published runs, or one");
+    runs.reserve(document.size());
+    for (std::size_t i = 0; i < document.size(); ++i) {
+        if (!document[i].is_object()) return wrong(fmt::format("entry {} is no object", i));
+        runs.push_back(read_run(document[i], catalog));
+    }
+    return runs;
+}
+
+}  // namespace ascertain::cost
