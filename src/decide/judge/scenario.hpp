@@ -27,7 +27,9 @@ inline std::vector<evidence::Record> chained(const std::vector<Entry>& entries) 
         const auto line = evidence::to_line(record);
         ASCERTAIN_ASSERT(line.ok());
         head = record.hash;
-        records.push_back(std::move(record));
+        // As it is read back: text that was no UTF-8 is mended by then.
+        records.push_back(*evidence::from_line(
+            std::string_view(*line).substr(0, line->size() - 1), record.id()));
     }
     return records;
 }
