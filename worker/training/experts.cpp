@@ -133,14 +133,16 @@ ExpertsOutput apply(const Experts& experts, const Pass& pass, const at::Tensor& 
                           .summation_parts = pass.arithmetic.summation_parts};
     const at::Tensor scores =
         router_scores(experts.shape, linear(wide, x, experts.router, at::Tensor()));
+    const at::Tensor own = choose_experts(experts.shape, scores, experts.router_bias);
     Choice choice;
     choice.experts = pass.replayed_choices != nullptr
                          ? pass.replayed_choices->at(experts.index).to(x.device())
-                         : choose_experts(experts.shape, scores, experts.router_bias);
+                         : own;
     choice.weights = choice_weights(experts.shape, scores, choice.experts);
     const at::Tensor load = count_per_expert(choice.experts, experts.shape.experts);
     if (pass.record) {
         pass.record->choices.at(experts.index) = choice.experts;
+        pass.record->own_choices.at(experts.index) = own;
         pass.record->loads.at(experts.index) = load;
     }
 

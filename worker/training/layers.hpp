@@ -39,8 +39,9 @@ struct Mlp {
 
 // What the routers did, one entry per MoE layer.
 struct RoutingRecord {
-    std::vector<at::Tensor> choices;  // [tokens, topk], int64: the experts that were used
-    std::vector<at::Tensor> loads;    // [experts], int64: tokens of each
+    std::vector<at::Tensor> choices;      // [tokens, topk], int64: the experts that were used
+    std::vector<at::Tensor> own_choices;  // what the router chose, also where it was overruled
+    std::vector<at::Tensor> loads;        // [experts], int64: tokens of each
 };
 
 // What one forward pass shares between its layers.

@@ -226,6 +226,7 @@ PassResult Model::pass(const Batch& batch, const PassOptions& options) const {
     Pass pass = start(batch.tokens, options);
     pass.record = std::make_shared<RoutingRecord>();
     pass.record->choices.resize(moe_layers_);
+    pass.record->own_choices.resize(moe_layers_);
     pass.record->loads.resize(moe_layers_);
     PassOptions inner = options;
     inner.recompute = options.recompute && c10::GradMode::is_enabled();

@@ -14,6 +14,20 @@ PassOptions pass_options(const Recipe& recipe) {
             .mtp_weight = recipe.mtp_weight};
 }
 
+PassResult compute_gradients(Model& model, const Batch& batch, const PassOptions& options) {
+    constexpr double kLossScale = 4096.0;
+    model.parameters().clear_gradients();
+    PassResult result = model.pass(batch, options);
+    const bool scaled = model.arithmetic().dtype == at::kHalf;
+    backward(scaled ? result.loss.mul(kLossScale) : result.loss);
+    if (scaled) {
+        for (const at::Tensor& value : model.parameters().trained()) {
+            if (value.grad().defined()) value.mutable_grad().div_(kLossScale);
+        }
+    }
+    return result;
+}
+
 Trainer::Trainer(const model::Architecture& architecture, const Recipe& recipe,
                  const ModelOptions& options)
     : recipe_(recipe),
@@ -25,9 +39,7 @@ StepReport Trainer::step(const GradientHook& hook) {
     const Batch batch = pretraining_batch(seed_, Split::kTraining, position_,
                                           recipe_.batch_sequences, recipe_.sequence_length)
                             .to(model_.device());
-    model_.parameters().clear_gradients();
-    const PassResult pass = model_.pass(batch, pass_options(recipe_));
-    backward(pass.loss);
+    const PassResult pass = compute_gradients(model_, batch, pass_options(recipe_));
     if (hook) hook(model_.parameters());
     const at::Tensor unused = count_unused(model_.parameters());
     const at::Tensor norm = clip_gradients(model_.parameters(), recipe_.clip_norm);

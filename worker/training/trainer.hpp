@@ -51,6 +51,11 @@ private:
 // How the recipe wants a pass made.
 [[nodiscard]] PassOptions pass_options(const Recipe& recipe);
 
+// One forward and backward pass; afterwards the parameters hold the gradients of this batch alone.
+// Under fp16 the loss is scaled by 2^12 for the backward pass and the gradients back: smaller
+// activations' gradients would be zero.
+PassResult compute_gradients(Model& model, const Batch& batch, const PassOptions& options);
+
 // Multiplies every trained weight by 1 + size * z with its own standard normal z: a replica of the
 // same run, as far away as another order of summation would be. `replica` chooses the numbers.
 void perturb(Parameters& parameters, double size, std::uint64_t seed, std::uint64_t replica);
