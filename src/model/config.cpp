@@ -20,7 +20,7 @@ bool has_bias(Bias bias, std::string_view key, Fields& fields) {
 // The value of the first of two names for one thing; both given must agree.
 std::string either_text(Fields& fields, std::string_view old_key, std::string_view new_key) {
     const std::string old_text = fields.text_or(old_key, "");
-    const std::string new_text = fields.text_or(new_key, old_text);
+    std::string new_text = fields.text_or(new_key, old_text);
     if (!old_text.empty() && old_text != new_text) {
         fields.refuse(new_key,
                       fmt::format("\"{}\" contradicts {} \"{}\"", new_text, old_key, old_text));

@@ -35,7 +35,7 @@ public:
         return has(key) ? read<bool>(key, flag_at) : otherwise;
     }
     std::string text_or(std::string_view key, std::string otherwise) {
-        return has(key) ? read<std::string>(key, text_at) : otherwise;
+        return has(key) ? read<std::string>(key, text_at) : std::move(otherwise);
     }
     // A member that is an object; null when absent.
     const Json* object(std::string_view key) {

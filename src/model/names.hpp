@@ -17,6 +17,8 @@ struct Name {
     T value;
     std::string_view text;
 };
+template <typename T>
+Name(T, const char*) -> Name<T>;  // clang deduces no aggregate before version 17
 
 inline constexpr std::array kFamilies{
     Name{Family::kLlama, "llama"},
