@@ -24,7 +24,6 @@ using evidence::Role;
 // nobody runs any more is worth nothing.
 constexpr std::chrono::days kValidity{90};
 constexpr std::string_view kProfileQuick = "quick";
-constexpr std::string_view kFilteredOut = "filtered";
 
 // A blocker with the weight that orders it.
 struct Weighed {
@@ -178,6 +177,13 @@ double device_hours(const Run& run) {
     return seconds / kSecondsPerHour;
 }
 
+// Someone chose not to ask, which no profile allows for; what the profile itself leaves out
+// (sampled cases, larger profiles) is listed and does not block.
+bool left_out_by_choice(std::string_view why) {
+    return why.starts_with("filtered") || why.find("--only") != std::string_view::npos ||
+           why.find("--skip") != std::string_view::npos;
+}
+
 // Everything that keeps the whole run, whatever its checks say, from being QUALIFIED.
 std::vector<Weighed> caps_of(const Run& run, bool chip_present) {
     std::vector<Weighed> caps;
@@ -215,7 +221,7 @@ std::vector<Weighed> caps_of(const Run& run, bool chip_present) {
         const auto colon = item.find(": ");
         const auto why = colon == std::string::npos ? std::string_view(item)
                                                     : std::string_view(item).substr(colon + 2);
-        if (!why.starts_with(kFilteredOut)) continue;
+        if (!left_out_by_choice(why)) continue;
         cap(item.substr(0, colon), fmt::format("left out: {}", why), "run it without the filter");
     }
     return caps;
