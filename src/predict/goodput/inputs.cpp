@@ -271,6 +271,7 @@ RunSetup resolve(const ProjectionInput& input, const Rows& values, const Screws&
                     values[kDebug], input.debug_spread, 0.0};
     setup.horizon_s = horizon_s;
     setup.event_limit = kEventLimit;
+    setup.gives_up_early = true;
     return setup;
 }
 

@@ -44,7 +44,7 @@ History Player::play(std::uint64_t seed, std::uint64_t index, Trace* trace) {
     const Ticks horizon = ticks_from_seconds(setup_.horizon_s);
     Event event;
     while (phase_ != Phase::kOver) {
-        const bool enough = history_.events >= setup_.event_limit;
+        const bool enough = history_.events >= setup_.event_limit || is_hopeless(horizon);
         if (enough || !engine_.next(event, horizon)) {
             if (!enough) engine_.advance_to(horizon);
             leave_phase();
@@ -60,6 +60,18 @@ History Player::play(std::uint64_t seed, std::uint64_t index, Trace* trace) {
         static_cast<double>(position_) / static_cast<double>(stage_end_.back());
     for (std::size_t i = 0; i < kShares; ++i) history_.share_s[i] = seconds_from_ticks(booked_[i]);
     return history_;
+}
+
+bool Player::is_hopeless(Ticks horizon) const {
+    constexpr std::int64_t kEventsBetweenLooks = 2048;
+    constexpr double kLeastPace = 0.2;
+    if (!setup_.gives_up_early || history_.events == 0 ||
+        history_.events % kEventsBetweenLooks != 0) {
+        return false;
+    }
+    const double at_horizon = static_cast<double>(position_) * static_cast<double>(horizon) /
+                              static_cast<double>(engine_.now());
+    return at_horizon < kLeastPace * static_cast<double>(stage_end_.back());
 }
 
 void Player::begin(std::uint64_t seed, std::uint64_t index, Trace* trace) {

@@ -90,6 +90,7 @@ private:
     void note(Moment moment, std::int32_t detail = -1);
     void book(Share share, Ticks ticks) { booked_[static_cast<std::size_t>(share)] += ticks; }
 
+    [[nodiscard]] bool is_hopeless(Ticks horizon) const;
     [[nodiscard]] double infant_factor() const;
     [[nodiscard]] std::size_t draw_class();
     [[nodiscard]] bool strike_lemon();

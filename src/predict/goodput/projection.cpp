@@ -19,8 +19,10 @@ constexpr double kHorizonFactor = 4.0;  // of the deadline or of the ideal time:
 constexpr double kHorizonMax_s = 40.0 * 365.25 * kSecondsPerDay;
 constexpr double kEventBudget =
     1e7;  // of each third of a projection: about half a second on two cores
-constexpr int kTornadoHistories = 64;
-constexpr int kLeverHistories = 128;
+// The answer gets draws x histories_per_draw; each end of a bar and each trial of a lever so much
+// less.
+constexpr int kTornadoDivisor = 48;
+constexpr int kLeverDivisor = 24;
 constexpr double kTornadoSets = 2.0 * static_cast<double>(kRent);  // two ends of each bar
 constexpr double kLeverSets = 84.0;  // seven levers, a dozen trials each
 constexpr int kHistogramBins = 40;
@@ -54,11 +56,13 @@ Effort effort_for(const ProjectionInput& input, const std::vector<Rows>& scores,
         events += static_cast<double>(player.play(input.seed, i).events) + 10.0;
     }
     const double affordable = kEventBudget * kPilots / events;  // histories
-    const auto each = [affordable](double sets, int wanted, int least) {
-        return std::clamp(static_cast<int>(affordable / sets), std::min(least, wanted), wanted);
+    const auto each = [affordable](double sets, int wanted) {
+        return std::clamp(static_cast<int>(affordable / sets), std::min(8, wanted), wanted);
     };
-    return {each(input.belief_draws, input.histories_per_draw, 4),
-            each(kTornadoSets, kTornadoHistories, 8), each(kLeverSets, kLeverHistories, 16)};
+    const int all = input.belief_draws * input.histories_per_draw;
+    return {each(input.belief_draws, input.histories_per_draw),
+            each(kTornadoSets, std::max(8, all / kTornadoDivisor)),
+            each(kLeverSets, std::max(8, all / kLeverDivisor))};
 }
 
 void play_draw(const ProjectionInput& input, const Rows& scores, int draw, int histories,
@@ -180,9 +184,8 @@ std::vector<Provenance> provenance_of(const ProjectionInput& input) {
 
 std::string not_reached(const Projection& projection) {
     return fmt::format(
-        "{:.1f} % of the histories did not finish; they were given up after {:.0f} days or {} "
-        "events",
-        100.0 * (1.0 - projection.finished_ratio), projection.horizon_days, kEventLimit);
+        "{:.1f} % of the histories did not finish within {:.0f} days or made no headway",
+        100.0 * (1.0 - projection.finished_ratio), projection.horizon_days);
 }
 
 // Yes, no, or unknown, and why.

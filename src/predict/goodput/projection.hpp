@@ -125,7 +125,7 @@ struct ProjectionInput {
     std::vector<Blocker> blockers;
 
     std::uint64_t seed = 1;
-    int belief_draws = 96;
+    int belief_draws = 96;  // fewer histories per draw where each is a long story
     int histories_per_draw = 32;
     int threads = 2;  // the answer does not depend on it
 };

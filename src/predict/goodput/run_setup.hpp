@@ -124,6 +124,9 @@ struct RunSetup {
     DefectModel defect;
     double horizon_s = 0.0;              // the history is given up here; > 0
     std::int64_t event_limit = 400'000;  // or after so many events
+    // Or, when set, as soon as some thousand events show a pace at which not even a fifth of the
+    // work would be done at the horizon.
+    bool gives_up_early = false;
 };
 
 // Names the first field that is negative, not finite, contradictory or absurd.
