@@ -1,0 +1,265 @@
+#include "measure/qualification/plan.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <limits>
+#include <set>
+#include <utility>
+
+#include "measure/checks/cases.hpp"
+#include "measure/device/name.hpp"
+#include "measure/qualification/filter.hpp"
+
+namespace ascertain::qualification {
+namespace {
+
+using checks::Definition;
+using checks::Profile;
+using checks::Question;
+using checks::Subject;
+using checks::Subjects;
+
+// What the trial does in each profile.
+struct TrialSize {
+    std::int64_t steps;
+    std::int64_t held_out_batches;
+};
+TrialSize trial_size(Profile profile) {
+    switch (profile) {
+        case Profile::kQuick: return {.steps = 300, .held_out_batches = 8};
+        case Profile::kStandard: return {.steps = 1000, .held_out_batches = 32};
+        case Profile::kFull: return {.steps = 1500, .held_out_batches = 32};
+    }
+    ASCERTAIN_ASSERT(false);
+    return {};
+}
+
+std::shared_ptr<const Subject> campaign_subject(const Survey& survey, const TrialQuestion& trial,
+                                                Profile profile, const std::string& device) {
+    const TrialSize size = trial_size(profile);
+    Json cases = Json::array();
+    for (const OperatorSubject& subject : survey.subjects) {
+        for (const Json& one : subject.cases) cases.push_back(one);
+    }
+    // A CPU has no fast 16-bit arithmetic to show in a free run; the forced comparison covers it.
+    const std::string free_run_dtype = device == "cpu" ? "fp32" : trial.dtype;
+    Subject subject;
+    subject.params = {{"dtype", trial.dtype},
+                      {"capture", survey.capture},
+                      {"operators", survey.operators},
+                      {"cases", std::move(cases)},
+                      {"trial_architecture", trial.architecture},
+                      {"recipe", trial.recipe},
+                      {"trial_steps", size.steps},
+                      {"held_out_batches", size.held_out_batches},
+                      {"free_run_dtype", free_run_dtype}};
+    return std::make_shared<const Subject>(std::move(subject));
+}
+
+// How many cases of each operator a check may ask about within a budget; 0: none. Every family of
+// operators keeps its most important one whatever the budget says; then the rest come in by
+// importance, and only then second cases.
+std::vector<std::size_t> choose_cases(const std::vector<OperatorSubject>& subjects, double weight,
+                                      Seconds budget) {
+    std::vector<std::size_t> chosen(subjects.size(), 0);
+    std::set<std::string> families;
+    Seconds spent;
+    const auto cost = [&](std::size_t subject, std::size_t index) {
+        return case_seconds(subjects[subject].cases[index]) * weight;
+    };
+    for (std::size_t i = 0; i < subjects.size(); ++i) {
+        if (subjects[i].cases.empty() || !families.insert(subjects[i].family).second) continue;
+        chosen[i] = 1;
+        spent += cost(i, 0);
+    }
+    for (std::size_t round = 0, added = 1; added > 0; ++round) {
+        added = 0;
+        for (std::size_t i = 0; i < subjects.size(); ++i) {
+            if (chosen[i] != round || subjects[i].cases.size() <= round) continue;
+            if (spent + cost(i, round) > budget) continue;
+            spent += cost(i, round);
+            ++chosen[i];
+            ++added;
+        }
+        if (round == 0) added = 1;  // the first round may find everybody seated already
+    }
+    return chosen;
+}
+
+Seconds total_cost(const OperatorSubject& subject, std::size_t cases, double weight) {
+    Seconds total;
+    for (std::size_t i = 0; i < cases; ++i) total += case_seconds(subject.cases[i]) * weight;
+    return total;
+}
+
+class Planner {
+public:
+    Planner(const Survey& survey, const TrialQuestion& trial, const PlanQuestion& question)
+        : survey_(survey), trial_(trial), question_(question) {}
+
+    Result<Plan> make() {
+        for (const std::string& device : question_.devices) plan_device(device);
+        std::vector<Candidate> candidates;
+        for (const Item& item : plan_.items) candidates.push_back({item.id, item.definition});
+        for (const auto* patterns : {&question_.only, &question_.skip}) {
+            const auto known = check_patterns(*patterns, candidates);
+            if (!known) return known.error();
+        }
+        bool anything = false;
+        for (std::size_t i = 0; i < plan_.items.size(); ++i) {
+            filter(plan_.items[i], candidates[i]);
+            anything = anything || plan_.items[i].skip_category.empty();
+        }
+        if (!anything) {
+            return Error{ErrorCode::kUsage,
+                         "nothing is left to ask: --only and --skip together select no check that "
+                         "can run",
+                         {}};
+        }
+        finish();
+        return std::move(plan_);
+    }
+
+private:
+    void plan_device(const std::string& device) {
+        const auto campaign = campaign_subject(survey_, trial_, question_.profile, device);
+        for (const Definition& definition : checks::all()) {
+            if (definition.profile_min > question_.profile) continue;
+            if (definition.subjects == Subjects::kNone) {
+                Item item = item_of(definition, device, "");
+                item.subject = campaign;
+                item.estimate = definition.cost;
+                item.budget = definition.cost * kSlack;
+                plan_.items.push_back(std::move(item));
+            } else {
+                plan_operators(definition, device);
+            }
+        }
+    }
+
+    void plan_operators(const Definition& definition, const std::string& device) {
+        const double weight = weight_of(definition);
+        const auto chosen = choose_cases(survey_.subjects, weight, operator_budget(definition));
+        for (std::size_t i = 0; i < survey_.subjects.size(); ++i) {
+            const OperatorSubject& subject = survey_.subjects[i];
+            Item item = item_of(definition, device, subject.name);
+            Subject asked;
+            asked.name = subject.name;
+            asked.params = {{"cases", subject.cases}};
+            item.subject = std::make_shared<const Subject>(std::move(asked));
+            item.estimate = total_cost(subject, chosen[i], weight);
+            item.budget = item.estimate * kSlack;
+            if (subject.cases.empty()) {
+                item.skip_category = "no_case";
+                item.skip_reason = subject.without_case;
+            } else if (chosen[i] == 0) {
+                item.skip_category = "budget";
+                item.skip_reason = "the profile's time is spent on operators that matter more";
+            }
+            plan_.items.push_back(std::move(item));
+        }
+    }
+
+    // An operator check's share of the time for operators goes by its cost.
+    static double weight_of(const Definition& definition) {
+        return definition.cost / checks::find("ops.numerics")->cost;
+    }
+    [[nodiscard]] Seconds operator_budget(const Definition& definition) const {
+        Seconds left = time_share(question_.profile, definition.question);
+        double weights = 0.0;
+        for (const Definition& other : checks::all()) {
+            if (other.question != definition.question) continue;
+            if (other.subjects == Subjects::kNone)
+                left += other.cost * -1.0;
+            else
+                weights += weight_of(other);
+        }
+        return left * (weight_of(definition) / weights);
+    }
+
+    static Item item_of(const Definition& definition, const std::string& device,
+                        const std::string& subject) {
+        Item item;
+        item.definition = &definition;
+        item.id = subject.empty() ? std::string(definition.id)
+                                  : fmt::format("{}.{}", definition.id, subject);
+        item.device = device;
+        item.required = definition.required;
+        item.has_control = !definition.tamper.empty();
+        return item;
+    }
+
+    void filter(Item& item, const Candidate& candidate) const {
+        const auto selected_by = [&](const std::vector<std::string>& patterns) {
+            return std::any_of(patterns.begin(), patterns.end(), [&](const std::string& pattern) {
+                return selects(pattern, candidate);
+            });
+        };
+        const bool wanted = question_.only.empty() || selected_by(question_.only);
+        if (wanted && !selected_by(question_.skip)) return;
+        item.skip_category = "filtered";
+        item.skip_reason = wanted ? "left out with --skip" : "not selected with --only";
+    }
+
+    void finish() {
+        for (const Item& item : plan_.items) {
+            if (item.skip_category.empty()) continue;
+            plan_.left_out.push_back(
+                fmt::format("{} on {}: {}", item.id, item.device, item.skip_reason));
+        }
+        for (const std::string& device : question_.devices) {
+            Seconds lane;
+            std::set<std::string_view> controlled;
+            for (const Item& item : plan_.items) {
+                if (item.device != device || !item.skip_category.empty()) continue;
+                lane += item.estimate;
+                const bool first = controlled.insert(item.definition->family).second;
+                if (first && item.has_control) lane += item.definition->cost * 2.0;
+            }
+            plan_.estimate = std::max(plan_.estimate, lane);
+        }
+    }
+
+    // Attempts may take this many times their estimate before they ask for no further case.
+    static constexpr double kSlack = 1.5;
+
+    const Survey& survey_;
+    const TrialQuestion& trial_;
+    const PlanQuestion& question_;
+    Plan plan_;
+};
+
+}  // namespace
+
+Seconds time_share(Profile profile, Question question) {
+    constexpr Seconds kNoLimit{std::numeric_limits<double>::infinity()};
+    if (profile == Profile::kFull) return kNoLimit;
+    const bool quick = profile == Profile::kQuick;
+    switch (question) {
+        case Question::kCompute: return quick ? Seconds{50.0} : Seconds{600.0};
+        case Question::kEndure: return quick ? Seconds{30.0} : Seconds{300.0};
+        case Question::kLearn: return quick ? Seconds{60.0} : Seconds{600.0};
+        case Question::kFinish: return quick ? Seconds{10.0} : Seconds{100.0};
+        case Question::kServe: return quick ? Seconds{15.0} : Seconds{150.0};
+    }
+    ASCERTAIN_ASSERT(false);
+    return kNoLimit;
+}
+
+Seconds case_seconds(const Json& operator_case) {
+    constexpr Seconds kFloor{0.01};
+    constexpr double kPerElement_s = 1e-7;  // made, moved, compared
+    constexpr FlopsPerSecond kReference{2e10};
+    Seconds time = kFloor + Seconds{checks::elements_of(operator_case) * kPerElement_s};
+    if (const auto gemm = checks::gemm_of(operator_case)) time += gemm->flops() / kReference;
+    return time;
+}
+
+Result<Plan> make_plan(const Survey& survey, const TrialQuestion& trial,
+                       const PlanQuestion& question) {
+    ASCERTAIN_ASSERT(!question.devices.empty());
+    return Planner(survey, trial, question).make();
+}
+
+}  // namespace ascertain::qualification
