@@ -68,13 +68,14 @@ double expert_exchange_seconds(const Machine& machine, const ExpertTraffic& traf
     const double outside = 1.0 - group.members / group.size;  // share of rows that leave the domain
     double nic_bytes = bytes * outside;
     double link_bytes = bytes * (group.members - 1.0) / group.size;
-    if (traffic.domains_per_token_max > 0.0 && group.domains > 1.0) {
+    if (traffic.deduplicated && group.domains > 1.0) {
         // Distinct domains among `choices` uniform ones, at most the limit; each is crossed once
         // and the copies spread inside the domain.
         const double spread =
             group.domains * (1.0 - std::pow(1.0 - 1.0 / group.domains, traffic.choices));
-        const double reached = std::min(spread, traffic.domains_per_token_max);
-        const double crossings = reached * (group.domains - 1.0) / group.domains;
+        const double limit =
+            traffic.domains_per_token_max > 0.0 ? traffic.domains_per_token_max : spread;
+        const double crossings = std::min(spread, limit) * (group.domains - 1.0) / group.domains;
         nic_bytes = std::min(nic_bytes, bytes / traffic.choices * crossings);
         link_bytes = bytes * (group.members - 1.0) / group.members;
     }

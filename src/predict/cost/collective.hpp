@@ -28,13 +28,15 @@ struct GroupShape {
 
 // Expert dispatch or combine. Every rank sends `rows` rows of `row_bytes`; `choices` of the rows of
 // one token go to different experts. Takes as long as the busiest of scale-up links, network port
-// and spine. `domains_per_token_max`: node-limited routing, at most so many domains per token, each
-// row crossing to a domain once (0: rows travel separately). `imbalance`: busiest over mean.
+// and spine. `deduplicated`: a token crosses to a domain once, whatever number of its experts is
+// there. `domains_per_token_max`: node-limited routing (0: no limit). `imbalance`: busiest over
+// mean.
 struct ExpertTraffic {
     double rows = 0.0;
     double row_bytes = 0.0;
     double choices = 1.0;
     double domains_per_token_max = 0.0;
+    bool deduplicated = true;
     double imbalance = 1.0;
 };
 [[nodiscard]] double expert_exchange_seconds(const Machine& machine, const ExpertTraffic& traffic,

@@ -17,12 +17,13 @@ using enum Constant;
 constexpr std::array<ConstantRow, kConstantCount> kTable{{
     {kGemmShare, "gemm_share", "ratio", 0.74, 0.10, 0.12, 0.0, 0.0},
     {kGemmFp8Share, "gemm_fp8_share", "ratio", 0.68, 0.10, 0.10, 0.0, 0.0},
+    {kGemmFp4Share, "gemm_fp4_share", "ratio", 0.55, 0.20, 0.10, 0.0, 0.0},
     {kFlashShare, "flash_share", "ratio", 0.40, 0.20, 0.25, 0.05, 0.0},
     {kFlashBackward, "flash_backward", "ratio", 0.75, 0.12, 0.05, 0.0, 0.0},
     {kBmmShare, "bmm_share", "ratio", 0.46, 0.15, 0.10, 0.0, 0.0},
     {kScoreTraffic, "score_traffic", "ratio", 1.3, 0.15, 0.0, 0.0, 0.0},
     {kDepthHalf, "depth_half", "elements", 230.0, 0.30, 0.0, 0.0, 0.0},
-    {kWaveWeight, "wave_weight", "ratio", 0.6, 0.30, 0.0, 0.0, 0.0},
+    {kWaveWeight, "wave_weight", "ratio", 0.6, 0.15, 0.0, 0.0, 0.0},
     {kWeightPenalty, "weight_penalty", "ratio", 1.06, 0.04, 0.0, 0.0, 0.0},
     {kGroupedShare, "grouped_share", "ratio", 0.80, 0.15, 0.10, 0.0, 0.0},
     {kMemoryShare, "memory_share", "ratio", 0.75, 0.06, 0.06, 0.0, 0.0},
@@ -45,6 +46,8 @@ constexpr std::array<ConstantRow, kConstantCount> kTable{{
     {kEpContention, "ep_contention", "ratio", 0.50, 0.30, 0.0, 0.0, 0.0},
     {kPpExposed, "pp_exposed", "ratio", 0.40, 0.40, 0.0, 0.15, 0.0},
     {kStraggler, "straggler", "ratio", 0.007, 0.40, 0.0, 0.40, 0.0},
+    {kYoungMatrix, "young_matrix", "ratio", 0.12, 0.60, 0.0, 0.0, 0.0},
+    {kYoungAttention, "young_attention", "ratio", 0.40, 0.60, 0.0, 0.0, 0.0},
     {kLevel, "level", "ratio", 1.0, 0.02, 0.04, 0.07, 0.0},
 }};
 

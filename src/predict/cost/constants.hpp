@@ -18,6 +18,7 @@ namespace ascertain::cost {
 enum class Constant : std::size_t {
     kGemmShare,        // of the dense peak that a large bf16 or fp16 matrix product reaches
     kGemmFp8Share,     // the same in fp8
+    kGemmFp4Share,     // the same in fp4
     kFlashShare,       // of the peak, fused attention forward, causal FLOPs
     kFlashBackward,    // speed of its backward relative to the forward
     kBmmShare,         // of the peak, the two products of unfused attention
@@ -46,7 +47,10 @@ enum class Constant : std::size_t {
     kEpContention,      // for expert all-to-all
     kPpExposed,         // share of a stage boundary's transfer that also occupies the rank
     kStraggler,         // relative slow-down per doubling of the nodes
-    kLevel,             // whole-step factor: what nothing else explains
+    kYoungMatrix,     // relative slow-down of products on software one year younger than the chip,
+                      // halving yearly
+    kYoungAttention,  // the same for fused attention
+    kLevel,           // whole-step factor: what nothing else explains
     kCount,
 };
 inline constexpr std::size_t kConstantCount = static_cast<std::size_t>(Constant::kCount);

@@ -55,7 +55,7 @@ Fit::Fit(const std::vector<PublishedRun>& runs, const CostBook& groups, const Fi
         const auto square = [](double x) { return x * x; };
         row.variance = square(options.row_noise) + square(run.uncertainty) +
                        (run.decisive_assumption() ? square(options.assumed_noise) : 0.0) +
-                       (run.trust == "A" ? 0.0 : square(options.row_noise)) +
+                       (run.trust == "A" ? 0.0 : square(2.0 * options.row_noise)) +
                        (run.experts ? square(options.expert_noise) : 0.0);
         rows_.push_back(std::move(row));
     }
@@ -152,7 +152,12 @@ Result<Fit::Solution> Fit::solve(const std::vector<bool>& used, const Solution* 
         normal.assign(n * n, 0.0);
         std::vector<double> gradient(n, 0.0);
         for (std::size_t i = 0; i < n; ++i) {
-            const double precision = 1.0 / (prior_spread_[i] * prior_spread_[i]);
+            double precision = 1.0 / (prior_spread_[i] * prior_spread_[i]);
+            if (i >= series_begin_) {
+                // A series far from all others is believed to be odd as a whole.
+                const double square = solution.theta[i] * solution.theta[i];
+                precision *= (options_.tail + 1.0) / (options_.tail + square * precision);
+            }
             normal[i * n + i] = precision;
             gradient[i] = (prior_mean_[i] - solution.theta[i]) * precision;
         }

@@ -21,7 +21,7 @@ struct FitOptions {
     double row_noise = 0.03;      // log standard deviation of one row beside its own uncertainty
     double assumed_noise = 0.05;  // added where a decisive setting was assumed
     double expert_noise = 0.20;   // added for mixtures of experts: releases differ by so much
-    double series_spread = 0.04;  // of a series' own level
+    double series_spread = 0.04;  // of a series' own level, with heavy tails too
     double tail = 4.0;            // degrees of freedom of the error: outliers lose their weight
 };
 

@@ -26,12 +26,13 @@ struct TrainingJob {
     LinearFormat linear = LinearFormat::kSame;
     std::string framework;  // "megatron", "nemo" ...; empty: unknown
     std::string fabric;     // kind of scale-out: "infiniband", "roce" ...; empty: from the fleet
-    bool compiled = false;  // a graph compiler fuses the element-wise operators
-    bool captured_graphs = false;   // no host work between kernels
-    bool frozen_weights = false;    // adapters only: no weight gradients, no optimizer
-    double expert_imbalance = 1.0;  // busiest expert rank over the mean
-    double gradient_bytes = 2.0;    // per element, as reduced across data-parallel ranks
-    double tokens = 0.0;            // of the whole stage; 0: unknown
+    std::int64_t software_year = 0;  // of the training stack; 0: current, no longer young
+    bool compiled = false;           // a graph compiler fuses the element-wise operators
+    bool captured_graphs = false;    // no host work between kernels
+    bool frozen_weights = false;     // adapters only: no weight gradients, no optimizer
+    double expert_imbalance = 1.0;   // busiest expert rank over the mean
+    double gradient_bytes = 2.0;     // per element, as reduced across data-parallel ranks
+    double tokens = 0.0;             // of the whole stage; 0: unknown
 
     [[nodiscard]] parallel::BatchShape batch() const {
         return {sequence_length, global_batch_sequences};

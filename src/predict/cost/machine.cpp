@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
 
 namespace ascertain::cost {
 namespace {
@@ -77,7 +78,11 @@ Result<Machine> resolve_machine(const catalog::Fleet& fleet, const TrainingJob& 
         chip.peak(Format::kFp32).value.value_or(FlopsPerSecond{machine.peak / 4}).count;
     machine.devices = static_cast<double>(fleet.count);
     machine.devices_per_node = static_cast<double>(fleet.chips_per_node);
-    machine.linear_fp8 = job.linear != LinearFormat::kSame;
+    // Kernels of a new chip get better for some years. docs/formulas.md#young-software
+    if (job.software_year > 0 && chip.year.known()) {
+        const double age = std::max(0.0, static_cast<double>(job.software_year) - *chip.year.value);
+        machine.youth = std::exp2(1.0 - age);
+    }
     // A fleet within one node never leaves its domain, whatever the catalog knows of the fabric.
     machine.domain = std::max(1.0, chip.scale_up_domain.value.value_or(machine.devices_per_node));
     if (fleet.count > 1) {

@@ -38,7 +38,7 @@ struct Machine {
     double cores = 0.0;                   // 0: unknown
     double devices = 0.0;
     double devices_per_node = 8.0;
-    bool linear_fp8 = false;  // uses the fp8 constants
+    double youth = 0.0;  // 1 when the stack is a year younger than the chip, halving yearly
     Constants constants;
     CostBook::Resolved resolved;
 

@@ -123,8 +123,13 @@ double cast_factor(LinearFormat format) {
 
 double matrix_seconds(const OperatorWork& work, const Machine& machine, const TrainingJob& job) {
     const bool low = work.low_precision;
-    double rate = low ? machine.peak_linear * machine.c(kGemmFp8Share)
-                      : (work.fp32 ? machine.peak_fp32 : machine.peak) * machine.c(kGemmShare);
+    const double share =
+        low ? machine.c(job.linear == LinearFormat::kFp4 ? kGemmFp4Share : kGemmFp8Share)
+            : machine.c(kGemmShare);
+    double rate = share * (low         ? machine.peak_linear
+                           : work.fp32 ? machine.peak_fp32
+                                       : machine.peak);
+    rate /= 1.0 + machine.youth * machine.c(kYoungMatrix);
     if (work.family == OperatorWork::Class::kGrouped) rate *= machine.c(kGroupedShare);
     double flop_s = work.flops / rate * (1.0 + machine.c(kDepthHalf) / std::max(1.0, work.depth));
     if (machine.cores > 0.0) {
@@ -142,7 +147,8 @@ double matrix_seconds(const OperatorWork& work, const Machine& machine, const Tr
 double attention_seconds(const OperatorWork& work, const Machine& machine, bool fused) {
     const bool backward = work.phase == model::Phase::kBackward;
     if (fused) {
-        double rate = machine.peak * machine.c(kFlashShare);
+        double rate = machine.peak * machine.c(kFlashShare) /
+                      (1.0 + machine.youth * machine.c(kYoungAttention));
         double flops = work.flops;
         if (backward) {
             rate *= machine.c(kFlashBackward);

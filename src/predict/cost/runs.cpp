@@ -277,6 +277,7 @@ TrainingJob read_job(const Json& setup, const std::string& framework, Refusal& r
                          : gradients == "bf16" ? 2.0
                          : sums_in_fp32        ? 4.0
                                                : 2.0;
+    job.software_year = whole(setup, "year").value_or(0);
     job.compiled = flag(setup, "compiled").value_or(false);
     job.captured_graphs = flag(setup, "cuda_graphs").value_or(false);
     job.frozen_weights = whole(setup, "lora_rank").has_value();
