@@ -41,8 +41,7 @@ std::string value_cell(const Material& material, const CheckVerdict& check, cons
 std::string numbers_table(const Material& material, const CheckVerdict& check) {
     if (check.observation.empty()) return not_asked("No number was measured.");
     const auto limits = limits_of(check.criterion.bound);
-    Table list{
-        "Numbers of " + check.id, {"Metric", "#Value", "#Samples", "#Bound"}, {}, ""};
+    Table list{"Numbers of " + check.id, {"Metric", "#Value", "#Samples", "#Bound"}, {}, ""};
     for (const Metric& metric : check.observation) {
         const Limit* limit = limit_for(limits, metric.metric);
         const std::string bound = limit == nullptr ? R"(<span class="absent">no bound</span>)"

@@ -55,6 +55,9 @@ std::string readable(double value, std::string_view unit) {
     if (unit == "B/s") return format_rate(BytesPerSecond{value});
     if (unit == "USD") return format_money(Dollars{value});
     if (unit == "kWh") return format_count(value * 1000.0) + "Wh";
+    if (unit == "1/d") return plain(value) + " per day";
+    if (unit == "1/h") return plain(value) + " per hour";
+    if (unit == "1/s") return plain(value) + " per second";
     if (unit == "count") return is_whole(value) ? grouped(value) : plain(value);
     if (unit.empty() || unit == "ratio") return plain(value);
     return fmt::format("{} {}", plain(value), unit);

@@ -77,13 +77,14 @@ std::map<std::string, OperatorRow> operator_rows(const Material& material,
     for (const auto& check : material.verdict().checks) {
         if (!is_compute(check)) continue;
         const Asked asked = split(check.id);
+        if (asked.of.empty()) continue;
         OperatorRow& row = rows[asked.of];
         const CheckVerdict*& cell = row.cells[asked.what];
         if (cell == nullptr || badness(check) > badness(*cell)) cell = &check;
         row.badness = std::max(row.badness, badness(check));
         if (std::ranges::find(columns, asked.what) == columns.end()) columns.push_back(asked.what);
     }
-    if (!rows.empty()) add_captured(material, rows);
+    add_captured(material, rows);
     for (auto& [name, row] : rows) {
         if (row.cells.empty()) row.badness = 3;  // captured, never asked: above every pass
     }
@@ -102,7 +103,7 @@ std::string cell_of(const OperatorRow& row, const std::string& column) {
 
 std::vector<std::string> map_row(const std::string& name, const OperatorRow& row,
                                  const std::vector<std::string>& columns) {
-    std::string title = name.empty() ? "<em>whole device</em>" : code(name);
+    std::string title = code(name);
     if (row.cells.empty()) {
         title += fmt::format(
             R"(<br><span class="missing">{}</span>)",
@@ -111,9 +112,21 @@ std::vector<std::string> map_row(const std::string& name, const OperatorRow& row
     const std::string share = row.share_of_step
                                   ? fmt::format("{:.1f} %", *row.share_of_step * 100.0)
                                   : std::string(R"(<span class="absent">unknown</span>)");
-    std::vector<std::string> cells{title, name.empty() ? std::string() : share};
+    std::vector<std::string> cells{title, share};
     for (const auto& column : columns) cells.push_back(cell_of(row, column));
     return cells;
+}
+
+// The checks that ask of the device as a whole, in one line above the map.
+std::string asked_of_device(const judge::Verdict& verdict) {
+    std::string line;
+    for (const CheckVerdict* check : worst_first(verdict)) {
+        if (!is_compute(*check) || !split(check->id).of.empty()) continue;
+        line += fmt::format("{}{} {}", line.empty() ? "" : " · ",
+                            check_link(*check, split(check->id).what),
+                            mark(tone_of(*check), judge::name_of(check->status)));
+    }
+    return line.empty() ? line : "<p>Asked of the whole device: " + line + "</p>\n";
 }
 
 // A value with its limit, for one metric.
@@ -258,7 +271,8 @@ bool has_several_devices(const judge::Verdict& verdict) {
 std::string operator_map(const Material& material) {
     std::vector<std::string> columns;
     const auto rows = operator_rows(material, columns);
-    if (rows.empty()) return not_asked("Not asked: no operator was checked.");
+    std::string html = asked_of_device(material.verdict());
+    if (rows.empty()) return html + not_asked("Not asked: no operator was checked.");
     std::vector<std::pair<std::string, const OperatorRow*>> order;
     for (const auto& [name, row] : rows) order.emplace_back(name, &row);
     std::ranges::stable_sort(order, [](const auto& a, const auto& b) {
@@ -272,7 +286,7 @@ std::string operator_map(const Material& material) {
         Table& target = shown.rows_html.size() < kMapRows ? shown : folded;
         target.rows_html.push_back(map_row(name, *row, columns));
     }
-    std::string html = fmt::format("<h4>Operator map: {} rows, worst first</h4>\n", rows.size());
+    html += fmt::format("<h4>Operator map: {} rows, worst first</h4>\n", rows.size());
     html += table(shown);
     if (!folded.rows_html.empty()) {
         html += fmt::format("<details><summary>{} more operators</summary>{}</details>\n",

@@ -185,10 +185,11 @@ std::string verdict_summary(const judge::Verdict& verdict, const TextStyle& styl
         text += coloured(tone_of(answer), head, style) + "  " +
                 (room == 0 ? said : cut_to_width(said, room)) + "\n";
     }
-    const std::size_t blockers = verdict.blockers.size();
+    const auto order = blockers_worst_first(verdict);
+    const std::size_t blockers = order.size();
     if (blockers > 0) text += "What blocks it:\n";
     for (std::size_t i = 0; i < std::min(blockers, kBlockersShown); ++i) {
-        const auto& blocker = verdict.blockers[i];
+        const auto& blocker = *order[i];
         line(text, fmt::format("{}: {}", blocker.check, shortened(blocker.reason, kReasonBytesMax)),
              style, 2);
         line(text, blocker.remedy.empty() ? "no remedy is known" : blocker.remedy, style, 4);

@@ -120,18 +120,24 @@ std::string verdict_banner(const Material& material) {
 std::string blockers_section(const Material& material) {
     const Verdict& verdict = material.verdict();
     std::string html = "<section id=\"blockers\"><h2>What blocks it</h2>\n";
-    if (verdict.blockers.empty()) return html + "<p>Nothing blocks this verdict.</p></section>\n";
+    if (verdict.blockers.empty()) {
+        const bool qualified = verdict.verdict == judge::VerdictWord::kQualified;
+        return html +
+               (qualified ? "<p>Nothing blocks it.</p>" : not_asked("No blocker was named.")) +
+               "</section>\n";
+    }
+    const auto order = blockers_worst_first(verdict);
     std::string folded;
     html += "<ol class=\"blockers\">\n";
-    for (std::size_t i = 0; i < verdict.blockers.size(); ++i) {
-        (i < kBlockersShown ? html : folded) += blocker_item(material, verdict.blockers[i]);
+    for (std::size_t i = 0; i < order.size(); ++i) {
+        (i < kBlockersShown ? html : folded) += blocker_item(material, *order[i]);
     }
     html += "</ol>\n";
     if (!folded.empty()) {
         html += fmt::format(
             "<details><summary>{} more blockers</summary><ol "
             "class=\"blockers\">\n{}</ol></details>\n",
-            verdict.blockers.size() - kBlockersShown, folded);
+            order.size() - kBlockersShown, folded);
     }
     return html + "</section>\n";
 }

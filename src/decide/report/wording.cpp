@@ -117,6 +117,17 @@ const CheckVerdict* find_check(const Verdict& verdict, std::string_view id) {
     return worst;
 }
 
+std::vector<const judge::Blocker*> blockers_worst_first(const Verdict& verdict) {
+    std::vector<const judge::Blocker*> order;
+    for (const auto& blocker : verdict.blockers) order.push_back(&blocker);
+    const auto fails = [&](const judge::Blocker* blocker) {
+        const CheckVerdict* check = find_check(verdict, blocker->check);
+        return check != nullptr && tone_of(*check) == Tone::kBad;
+    };
+    std::ranges::stable_partition(order, fails);
+    return order;
+}
+
 std::string model_name(const Json& campaign) {
     const Json& model = member(campaign, "model");
     const std::string name = text(member(model, "name"));

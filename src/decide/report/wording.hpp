@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "decide/judge/verdict.hpp"
 
@@ -35,6 +36,10 @@ struct Tally {
 // The first check of that id, worst first among devices; null when there is none.
 [[nodiscard]] const judge::CheckVerdict* find_check(const judge::Verdict& verdict,
                                                     std::string_view id);
+
+// Blockers of failing checks first, then the others, each group in the judge's order.
+[[nodiscard]] std::vector<const judge::Blocker*> blockers_worst_first(
+    const judge::Verdict& verdict);
 
 // The names a campaign gives: its model's config, "8192 × ascend-910b2"; "" when it gives none.
 [[nodiscard]] std::string model_name(const Json& campaign);

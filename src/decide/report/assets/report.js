@@ -24,7 +24,7 @@
   });
   // Round numbers between the ends of a logarithmic axis: decades when there are several of them.
   const roundNumbers = (min, max) => {
-    const wide = max / min > 300;
+    const wide = max / min > 60;
     const numbers = [];
     for (let decade = Math.floor(Math.log10(min)); 10 ** decade <= max; ++decade) {
       for (const digit of wide ? [1] : [1, 2, 5]) {
@@ -32,7 +32,7 @@
         if (value >= min * .999 && value <= max * 1.001) numbers.push({ value });
       }
     }
-    const step = Math.ceil(numbers.length / 7);
+    const step = Math.ceil(numbers.length / 6);
     return numbers.filter((_, i) => i % step === 0);
   };
   const logarithmic = (label, extra) => axis(label, {

@@ -224,6 +224,17 @@ Json projection() {
                                          {"source", "as Llama 3"}}})}};
 }
 
+// An open blocker makes the probability unknown, whatever the histories say.
+Json blocked_projection() {
+    Json document = projection();
+    document["probability_of_deadline"] = {
+        {"low", nullptr},
+        {"mid", nullptr},
+        {"high", nullptr},
+        {"reason", "ops.numerics.bmm is wrong, and nobody knows how long that takes to mend"}};
+    return document;
+}
+
 Json plans() {
     Json list = Json::array();
     for (int i = 0; i < 4; ++i) {
@@ -424,7 +435,7 @@ Sample failing_device() {
     foretell(sample, "ops.speed.mm", device, 0.0031, 0.0092, true);
     foretell(sample, "ops.speed.bmm", device, 0.0009, 0.0010, true);
     append(sample, "plan", {{"document", plans()}});
-    append(sample, "projection", {{"document", projection()}});
+    append(sample, "projection", {{"document", blocked_projection()}});
     add_operators(sample, device, false);
     add_training(sample, device, false);
     add(sample,
@@ -439,7 +450,7 @@ Sample failing_device() {
     auto& verdict = sample.verdict;
     verdict.profile = "standard";
     verdict.verdict = judge::VerdictWord::kNotQualified;
-    verdict.projection = projection();
+    verdict.projection = blocked_projection();
     verdict.compute.status = verdict.learn.status = verdict.endure.status = "FAIL";
     verdict.compute.summary =
         "bmm and _softmax are wrong, scatter_add is not repeatable; 13 of 16 operators are right.";
