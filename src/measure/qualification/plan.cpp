@@ -139,6 +139,14 @@ private:
     }
 
     void plan_operators(const Definition& definition, const std::string& device) {
+        if (survey_.subjects.empty()) {
+            Item item = item_of(definition, device, "");
+            item.subject = std::make_shared<const Subject>();
+            item.skip_category = "no_case";
+            item.skip_reason = "the reference captured no operator";
+            plan_.items.push_back(std::move(item));
+            return;
+        }
         const double weight = weight_of(definition);
         const auto chosen = choose_cases(survey_.subjects, weight, operator_budget(definition));
         for (std::size_t i = 0; i < survey_.subjects.size(); ++i) {

@@ -103,6 +103,19 @@ TEST(Plan, AnOperatorWithoutACaseIsPlannedAndSaysWhy) {
     EXPECT_EQ(item->skip_reason, "random by design");
 }
 
+TEST(Plan, WithoutASurveyTheOperatorChecksStayInThePlan) {
+    Survey empty;
+    empty.operators = Json::array();
+    const auto plan = make_plan(empty, trial(), quick());
+    ASSERT_TRUE(plan.ok());
+    for (const char* id : {"ops.numerics", "ops.repeat"}) {
+        const Item* item = find_item(*plan, id);
+        ASSERT_NE(item, nullptr) << id;
+        EXPECT_EQ(item->skip_category, "no_case");
+        EXPECT_TRUE(item->required);
+    }
+}
+
 // Four hundred operators of ten GFLOPs or more each cannot fit into 50 s.
 Survey too_much() {
     Json answer = captured();
