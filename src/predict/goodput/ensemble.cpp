@@ -5,7 +5,6 @@
 #include <boost/math/special_functions/erf.hpp>
 #include <cmath>
 #include <numbers>
-#include <numeric>
 #include <thread>
 
 #include "base/assert.hpp"
@@ -23,19 +22,34 @@ void in_parallel(int threads, int count, const std::function<void(int)>& work) {
     serve();
 }
 
-std::vector<Rows> latin_scores(std::uint64_t seed, int draws) {
+namespace {
+
+// One normal score for each of `draws` equally likely strata, in random order.
+std::vector<double> shuffled_scores(Random random, int draws) {
+    std::vector<double> scores(static_cast<std::size_t>(draws));
+    for (std::size_t i = 0; i < scores.size(); ++i) {
+        const double p = (static_cast<double>(i) + 0.5) / draws;
+        scores[i] = std::numbers::sqrt2 * boost::math::erf_inv(2.0 * p - 1.0);
+    }
+    for (std::size_t i = scores.size(); i > 1; --i)
+        std::swap(scores[i - 1], scores[random.below(i)]);
+    return scores;
+}
+
+}  // namespace
+
+std::vector<Rows> latin_scores(std::uint64_t seed, int draws, double operations_correlation) {
+    // Far from the streams of the histories, which count up from 0.
+    constexpr std::uint64_t kFirstStream = std::uint64_t{1} << 63u;
     std::vector<Rows> scores(static_cast<std::size_t>(draws));
-    std::vector<int> stratum(static_cast<std::size_t>(draws));
+    const std::vector<double> common = shuffled_scores(Random(seed, kFirstStream + kInputs), draws);
     for (std::size_t row = 0; row < kInputs; ++row) {
-        // Far from the streams of the histories, which count up from 0.
-        Random random(seed, (std::uint64_t{1} << 63u) + row);
-        std::iota(stratum.begin(), stratum.end(), 0);
-        for (std::size_t i = stratum.size(); i > 1; --i) {
-            std::swap(stratum[i - 1], stratum[random.below(i)]);
-        }
+        const std::vector<double> own = shuffled_scores(Random(seed, kFirstStream + row), draws);
+        const double sign = row_of(static_cast<Input>(row)).operations;
+        const double shared = sign == 0.0 ? 0.0 : operations_correlation;
         for (std::size_t i = 0; i < scores.size(); ++i) {
-            const double p = (stratum[i] + 0.5) / draws;
-            scores[i][row] = std::numbers::sqrt2 * boost::math::erf_inv(2.0 * p - 1.0);
+            scores[i][row] =
+                sign * std::sqrt(shared) * common[i] + std::sqrt(1.0 - shared) * own[i];
         }
     }
     return scores;

@@ -13,8 +13,10 @@ namespace ascertain::goodput {
 void in_parallel(int threads, int count, const std::function<void(int)>& work);
 
 // Normal scores for `draws` sets of inputs: a Latin hypercube, so that each input's belief is
-// covered evenly. Source: McKay, Beckman, Conover, Technometrics 21, 1979.
-[[nodiscard]] std::vector<Rows> latin_scores(std::uint64_t seed, int draws);
+// covered evenly (McKay, Beckman, Conover, Technometrics 21, 1979). Scores of the inputs that a
+// site's operations decide share a common factor and are correlated by `operations_correlation`.
+[[nodiscard]] std::vector<Rows> latin_scores(std::uint64_t seed, int draws,
+                                             double operations_correlation);
 
 // The share of `histories` that finish by `deadline_s`, with these values and screws. The same
 // seed meets the same luck, so the answer changes smoothly with the values.

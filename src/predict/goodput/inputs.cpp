@@ -15,35 +15,35 @@ namespace {
 constexpr double kTimeMax_s = 5.0 * 365.25 * kSecondsPerDay;
 
 constexpr std::array<InputRow, kInputs> kRows = {{
-    {"step", "ratio", "ops, links, then trial", 1e3},
-    {"failure_rate", "1/device_hour", "soak", 3600.0},
-    {"detection_s", "s", "trial (kill and resume)", kTimeMax_s},
-    {"hang_detection_s", "s", "soak (hang watchdog)", kTimeMax_s},
-    {"silent_detection_s", "s", "soak (hashes)", kTimeMax_s},
-    {"restart_s", "s", "trial (kill and resume)", kTimeMax_s},
-    {"restart_failure_ratio", "ratio", "trial (kill and resume)", 0.95},
-    {"swap_s", "s", "trial (kill and resume)", kTimeMax_s},
-    {"repair_s", "s", "the operator's repair log", kTimeMax_s},
-    {"checkpoint_bytes", "B", "trial (checkpoint)", 1e18},
-    {"write_bytes_per_s", "B/s", "trial (checkpoint timing)", 1e18},
-    {"read_bytes_per_s", "B/s", "trial (checkpoint timing)", 1e18},
-    {"snapshot_s", "s", "trial (checkpoint timing)", kTimeMax_s},
-    {"straggler_ratio", "ratio", "soak (step-time drift)", 1e3},
-    {"slow_per_device_hour", "1/device_hour", "soak (step-time drift)", 3600.0},
-    {"slow_loss_ratio", "ratio", "soak (step-time drift)", 1e3},
-    {"slow_detection_s", "s", "soak (step-time drift)", kTimeMax_s},
-    {"monitoring_ratio", "ratio", "soak (cost of checking)", 10.0},
-    {"infant_multiplier", "ratio", "soak, once more after a month", 1e4},
-    {"site_per_day", "1/d", "the operator's outage log", 86400.0},
-    {"site_outage_s", "s", "the operator's outage log", kTimeMax_s},
-    {"defects_outstanding", "count", "qualify --profile standard", 1e4},
-    {"defect_found_per_day", "1/d", "qualify --profile standard", 86400.0},
-    {"debug_s", "s", "the findings of qualify, with their days to mend", kTimeMax_s},
-    {"rent_usd_per_device_hour", "USD/h", "an offer", 1e6},
-    {"capex_usd_per_device", "USD", "an offer", 1e9},
-    {"power_w_per_device", "W", "soak (power)", 1e6},
-    {"power_usage_effectiveness", "ratio", "the site's meter", 10.0},
-    {"usd_per_kwh", "USD/kWh", "the site's contract", 1e3},
+    {"step", "ratio", "ops, links, then trial", 1e3, 0},
+    {"failure_rate", "1/device_hour", "soak", 3600.0, 0},
+    {"detection_s", "s", "trial (kill and resume)", kTimeMax_s, 1},
+    {"hang_detection_s", "s", "soak (hang watchdog)", kTimeMax_s, 1},
+    {"silent_detection_s", "s", "soak (hashes)", kTimeMax_s, 1},
+    {"restart_s", "s", "trial (kill and resume)", kTimeMax_s, 1},
+    {"restart_failure_ratio", "ratio", "trial (kill and resume)", 0.95, 1},
+    {"swap_s", "s", "trial (kill and resume)", kTimeMax_s, 1},
+    {"repair_s", "s", "the operator's repair log", kTimeMax_s, 1},
+    {"checkpoint_bytes", "B", "trial (checkpoint)", 1e18, 0},
+    {"write_bytes_per_s", "B/s", "trial (checkpoint timing)", 1e18, -1},
+    {"read_bytes_per_s", "B/s", "trial (checkpoint timing)", 1e18, -1},
+    {"snapshot_s", "s", "trial (checkpoint timing)", kTimeMax_s, 1},
+    {"straggler_ratio", "ratio", "soak (step-time drift)", 1e3, 1},
+    {"slow_per_device_hour", "1/device_hour", "soak (step-time drift)", 3600.0, 0},
+    {"slow_loss_ratio", "ratio", "soak (step-time drift)", 1e3, 0},
+    {"slow_detection_s", "s", "soak (step-time drift)", kTimeMax_s, 1},
+    {"monitoring_ratio", "ratio", "soak (cost of checking)", 10.0, 0},
+    {"infant_multiplier", "ratio", "soak, once more after a month", 1e4, 0},
+    {"site_per_day", "1/d", "the operator's outage log", 86400.0, 1},
+    {"site_outage_s", "s", "the operator's outage log", kTimeMax_s, 1},
+    {"defects_outstanding", "count", "qualify --profile standard", 1e4, 1},
+    {"defect_found_per_day", "1/d", "qualify --profile standard", 86400.0, 0},
+    {"debug_s", "s", "the findings of qualify, with their days to mend", kTimeMax_s, 1},
+    {"rent_usd_per_device_hour", "USD/h", "an offer", 1e6, 0},
+    {"capex_usd_per_device", "USD", "an offer", 1e9, 0},
+    {"power_w_per_device", "W", "soak (power)", 1e6, 0},
+    {"power_usage_effectiveness", "ratio", "the site's meter", 10.0, 0},
+    {"usd_per_kwh", "USD/kWh", "the site's contract", 1e3, 0},
 }};
 
 // The rows that are plain fields of Beliefs, in the order of the enumeration from kDetection on.
@@ -145,6 +145,9 @@ Result<void> validate_decision(const ProjectionInput& input) {
         step_shares += share.ratio;
     }
     if (step_shares > 1.0 + 1e-9) return missing("step_shares", "add up to more than 1");
+    if (!(input.operations_correlation >= 0.0 && input.operations_correlation <= 1.0)) {
+        return missing("operations_correlation", "must lie between 0 and 1");
+    }
     if (!(input.efficiency_per_doubling > 0.5 && input.efficiency_per_doubling <= 1.0)) {
         return missing("efficiency_per_doubling", "must lie between 0.5 and 1");
     }

@@ -51,6 +51,9 @@ struct InputRow {
     std::string_view unit;
     std::string_view settled_by;  // the check or command that narrows it
     double limit;                 // larger values are absurd
+    // How it goes with the quality of a site's operations: +1 a good site has less of it, -1 more,
+    // 0 nothing to do with it.
+    double operations;
 };
 [[nodiscard]] const InputRow& row_of(Input input);
 

@@ -248,7 +248,8 @@ Result<Projection> project(const ProjectionInput& input) {
     Player player(at_middle);
     const History first = player.play(input.seed, 0, &projection.trace);
     if (projection.trace.size() > kTraceMax) projection.trace.resize(kTraceMax);
-    const std::vector<Rows> scores = latin_scores(input.seed, input.belief_draws);
+    const std::vector<Rows> scores =
+        latin_scores(input.seed, input.belief_draws, input.operations_correlation);
     const Effort effort = effort_for(input, scores, horizon_s);
     const Outcomes outcomes = play_all(input, scores, effort.draw, horizon_s);
 

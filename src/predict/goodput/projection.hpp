@@ -105,6 +105,7 @@ struct ProjectionInput {
     CheckpointMode checkpoint_mode = CheckpointMode::kBlocking;
     double checkpoint_interval_s = 0.0;  // 0: the best one
     double persistent_interval_s = 3600.0;
+    double operations_correlation = 0.0;  // of the inputs that a site's operations decide, 0..1
     double lemon_ratio = 0.0;
     double lemon_multiplier = 1.0;
     double infant_decay_s = 30.0 * 86400.0;

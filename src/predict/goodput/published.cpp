@@ -214,6 +214,8 @@ Result<ProjectionInput> parse_defaults(std::string_view text, const std::string&
     }
 
     TomlTable constants = document.view(root.table("constants"), "constants");
+    input.operations_correlation =
+        constants.number_or("operations_correlation", kBelowZero, 1.0, 0.0);
     input.lemon_ratio = constants.number_or("lemon_ratio", kBelowZero, 0.5, 0.0);
     input.lemon_multiplier = constants.number_or("lemon_multiplier", 0.999, 1e6, 1.0);
     input.infant_decay_s = constants.number_or("infant_decay_days", 0.0, 1e5, 30.0) * 86400.0;
