@@ -25,6 +25,7 @@ constexpr std::array<ConstantRow, kConstantCount> kTable{{
     {kDepthHalf, "depth_half", "elements", 230.0, 0.30, 0.0, 0.0, 0.0},
     {kWaveWeight, "wave_weight", "ratio", 0.6, 0.15, 0.0, 0.0, 0.0},
     {kWeightPenalty, "weight_penalty", "ratio", 1.06, 0.04, 0.0, 0.0, 0.0},
+    {kAccumulate, "accumulate", "ratio", 0.5, 0.40, 0.0, 0.0, 0.0},
     {kGroupedShare, "grouped_share", "ratio", 0.80, 0.15, 0.10, 0.0, 0.0},
     {kMemoryShare, "memory_share", "ratio", 0.75, 0.06, 0.06, 0.0, 0.0},
     {kTraffic, "traffic", "ratio", 1.15, 0.15, 0.0, 0.15, 0.0},
@@ -35,7 +36,7 @@ constexpr std::array<ConstantRow, kConstantCount> kTable{{
     {kKernelGap, "kernel_gap", "s", 3.0e-6, 0.30, 0.15, 0.15, 0.0},
     {kHostFloor, "host_floor", "s", 0.9e-3, 0.50, 0.10, 0.30, 0.0},
     {kStepOverhead, "step_overhead", "s", 0.045, 0.50, 0.0, 0.50, 0.0},
-    {kLinkShare, "link_share", "ratio", 0.80, 0.08, 0.10, 0.0, 0.0},
+    {kLinkShare, "link_share", "ratio", 0.80, 0.08, 0.10, 0.10, 0.0},
     {kLinkLatency, "link_latency", "s", 7.0e-6, 0.30, 0.0, 0.0, 0.0},
     {kNicShare, "nic_share", "ratio", 0.73, 0.08, 0.0, 0.10, 0.15},
     {kNicLatency, "nic_latency", "s", 17e-6, 0.40, 0.0, 0.25, 0.0},
@@ -47,6 +48,7 @@ constexpr std::array<ConstantRow, kConstantCount> kTable{{
     {kPpExposed, "pp_exposed", "ratio", 0.40, 0.40, 0.0, 0.15, 0.0},
     {kStraggler, "straggler", "ratio", 0.007, 0.40, 0.0, 0.40, 0.0},
     {kYoungMatrix, "young_matrix", "ratio", 0.12, 0.60, 0.0, 0.0, 0.0},
+    {kYoungFp8, "young_fp8", "ratio", 0.10, 0.60, 0.0, 0.0, 0.0},
     {kYoungAttention, "young_attention", "ratio", 0.40, 0.60, 0.0, 0.0, 0.0},
     {kLevel, "level", "ratio", 1.0, 0.02, 0.04, 0.07, 0.0},
 }};
@@ -91,6 +93,7 @@ CostBook::Resolved CostBook::resolve(const std::vector<std::string>& chip_names,
     out.framework_known = stack != frameworks.end() && stack->rows > 0;
     if (die != dies.end()) {
         out.cores = die->cores;
+        out.launched = die->launched;
         out.die = die->name;
     }
     for (const ConstantRow& row : kTable) {

@@ -26,6 +26,7 @@ enum class Constant : std::size_t {
     kDepthHalf,        // inner dimension at which a matrix product reaches half of its share
     kWaveWeight,       // how much of the last, partly filled wave of tiles is really lost
     kWeightPenalty,    // weight-gradient products over the others
+    kAccumulate,       // share of reading and writing fp32 gradient sums that products do not hide
     kGroupedShare,     // grouped product over a plain one
     kMemoryShare,      // of the memory bandwidth, streaming kernels
     kTraffic,          // bytes moved by normalisations, activations ... over the least possible
@@ -49,6 +50,7 @@ enum class Constant : std::size_t {
     kStraggler,         // relative slow-down per doubling of the nodes
     kYoungMatrix,     // relative slow-down of products on software one year younger than the chip,
                       // halving yearly
+    kYoungFp8,        // more of it for products in fp8
     kYoungAttention,  // the same for fused attention
     kLevel,           // whole-step factor: what nothing else explains
     kCount,
@@ -93,6 +95,7 @@ using EffectMap = std::map<Constant, Effect>;
 struct Group {
     std::string name;
     std::vector<std::string> members;  // chip ids or aliases; empty for frameworks and fabrics
+    std::int64_t launched = 0;         // dies: year of the first chip; 0: unknown
     std::int64_t cores = 0;            // dies: units that take one tile each; 0: unknown
     std::int64_t rows = 0;             // measured steps behind the effects
     EffectMap effects;
@@ -122,6 +125,7 @@ public:
         bool die_known = false;
         bool framework_known = false;
         std::int64_t cores = 0;
+        std::int64_t launched = 0;
         std::string die;
     };
     // The constants for a chip (with its aliases), a framework and a fabric; empty names mean

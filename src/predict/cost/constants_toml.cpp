@@ -65,6 +65,8 @@ Result<std::vector<Group>> read_groups(const toml::table& root, std::string_view
                     group.members.push_back(chip.value_or(std::string()));
             } else if (word == "cores") {
                 group.cores = value.value_or(std::int64_t{0});
+            } else if (word == "launched") {
+                group.launched = value.value_or(std::int64_t{0});
             } else if (word == "rows") {
                 group.rows = value.value_or(std::int64_t{0});
             } else if (const auto which = constant_from(word)) {
@@ -87,6 +89,7 @@ void write_groups(std::string& out, std::string_view key, const std::vector<Grou
         out += fmt::format("\n[{}.{}]\n", key, group.name);
         if (!group.members.empty())
             out += fmt::format("chips = [\"{}\"]\n", fmt::join(group.members, "\", \""));
+        if (group.launched > 0) out += fmt::format("launched = {}\n", group.launched);
         if (group.cores > 0) out += fmt::format("cores = {}\n", group.cores);
         out += fmt::format("rows = {}\n", group.rows);
         for (const auto& [which, effect] : group.effects)

@@ -129,6 +129,7 @@ StepSeconds Fit::parts(std::size_t index, const Solution& solution) const {
 Fit::Linear Fit::linearise(const Row& row, const std::vector<double>& theta) const {
     const Constants at = constants_of(row, theta);
     Linear linear;
+    linear.at = at;
     linear.value = log_step(row, at);
     for (std::size_t c = 0; c < kConstantCount; ++c) {
         Constants moved = at;
@@ -140,60 +141,89 @@ Fit::Linear Fit::linearise(const Row& row, const std::vector<double>& theta) con
     return linear;
 }
 
+Fit::Lines Fit::linearise_all(const Solution& solution) const {
+    Lines lines;
+    lines.reserve(rows_.size());
+    for (const Row& row : rows_) lines.push_back(linearise(row, solution.theta));
+    return lines;
+}
+
+bool Fit::improve(const Lines* lines, const std::vector<bool>& used, std::vector<double>& theta,
+                  std::vector<double>& normal) const {
+    const std::size_t n = prior_mean_.size();
+    normal.assign(n * n, 0.0);
+    std::vector<double> gradient(n, 0.0);
+    for (std::size_t i = 0; i < n; ++i) {
+        double precision = 1.0 / (prior_spread_[i] * prior_spread_[i]);
+        if (i >= series_begin_) {
+            // A series far from all others is believed to be odd as a whole.
+            const double square = theta[i] * theta[i];
+            precision *= (options_.tail + 1.0) / (options_.tail + square * precision);
+        }
+        normal[i * n + i] = precision;
+        gradient[i] = (prior_mean_[i] - theta[i]) * precision;
+    }
+    std::vector<std::pair<std::size_t, double>> sparse;
+    for (std::size_t r = 0; r < rows_.size(); ++r) {
+        if (!used[r]) continue;
+        const Row& row = rows_[r];
+        Linear linear;
+        if (lines == nullptr) {
+            linear = linearise(row, theta);
+        } else {
+            linear = (*lines)[r];
+            const Constants now = constants_of(row, theta);
+            for (std::size_t c = 0; c < kConstantCount; ++c)
+                linear.value += linear.slope[c] * std::log(now.value[c] / linear.at.value[c]);
+        }
+        const std::size_t series = series_begin_ + row.series;
+        const double residual = row.measured - linear.value - theta[series];
+        const double weight = (options_.tail + 1.0) /
+                              (options_.tail + residual * residual / row.variance) / row.variance;
+        sparse.clear();
+        for (std::size_t c = 0; c < kConstantCount; ++c) {
+            if (linear.slope[c] == 0.0) continue;
+            const Slots s = slots(row, c);
+            for (const std::ptrdiff_t slot : {s.global, s.die, s.framework, s.fabric})
+                if (slot != kNone)
+                    sparse.emplace_back(static_cast<std::size_t>(slot), linear.slope[c]);
+        }
+        sparse.emplace_back(series, 1.0);
+        for (const auto& [i, slope] : sparse) {
+            gradient[i] += weight * slope * residual;
+            for (const auto& [j, other] : sparse) normal[i * n + j] += weight * slope * other;
+        }
+    }
+    if (!factorise(normal, n)) return false;
+    solve_with(normal, n, gradient);
+    for (std::size_t i = 0; i < n; ++i) theta[i] += std::clamp(gradient[i], -kMoveMax, kMoveMax);
+    return true;
+}
+
 Result<Fit::Solution> Fit::solve(const std::vector<bool>& used, const Solution* start,
                                  int iterations, bool with_spread) const {
     if (std::none_of(used.begin(), used.end(), [](bool one) { return one; }))
         return Error{ErrorCode::kUnsupported, "no row to fit on", "fit"};
-    const std::size_t n = prior_mean_.size();
     Solution solution;
     solution.theta = start != nullptr ? start->theta : prior_mean_;
-    std::vector<double> normal;
-    for (int iteration = 0; iteration < iterations; ++iteration) {
-        normal.assign(n * n, 0.0);
-        std::vector<double> gradient(n, 0.0);
-        for (std::size_t i = 0; i < n; ++i) {
-            double precision = 1.0 / (prior_spread_[i] * prior_spread_[i]);
-            if (i >= series_begin_) {
-                // A series far from all others is believed to be odd as a whole.
-                const double square = solution.theta[i] * solution.theta[i];
-                precision *= (options_.tail + 1.0) / (options_.tail + square * precision);
-            }
-            normal[i * n + i] = precision;
-            gradient[i] = (prior_mean_[i] - solution.theta[i]) * precision;
-        }
-        for (std::size_t r = 0; r < rows_.size(); ++r) {
-            if (!used[r]) continue;
-            const Row& row = rows_[r];
-            const Linear linear = linearise(row, solution.theta);
-            const std::size_t series = series_begin_ + row.series;
-            const double residual = row.measured - linear.value - solution.theta[series];
-            const double weight = (options_.tail + 1.0) /
-                                  (options_.tail + residual * residual / row.variance) /
-                                  row.variance;
-            std::vector<std::pair<std::size_t, double>> sparse;
-            sparse.reserve(4 * kConstantCount + 1);
-            for (std::size_t c = 0; c < kConstantCount; ++c) {
-                if (linear.slope[c] == 0.0) continue;
-                const Slots s = slots(row, c);
-                for (const std::ptrdiff_t slot : {s.global, s.die, s.framework, s.fabric})
-                    if (slot != kNone)
-                        sparse.emplace_back(static_cast<std::size_t>(slot), linear.slope[c]);
-            }
-            sparse.emplace_back(series, 1.0);
-            for (const auto& [i, slope] : sparse) {
-                gradient[i] += weight * slope * residual;
-                for (const auto& [j, other] : sparse) normal[i * n + j] += weight * slope * other;
-            }
-        }
-        if (!factorise(normal, n)) return Error{ErrorCode::kInternal, "the fit is singular", "fit"};
-        solve_with(normal, n, gradient);
-        for (std::size_t i = 0; i < n; ++i)
-            solution.theta[i] += std::clamp(gradient[i], -kMoveMax, kMoveMax);
-    }
+    std::vector<double> factor;
+    for (int iteration = 0; iteration < iterations; ++iteration)
+        if (!improve(nullptr, used, solution.theta, factor))
+            return Error{ErrorCode::kInternal, "the fit is singular", "fit"};
     if (with_spread) {
-        solution.spread = inverse_diagonal(normal, n);
+        solution.spread = inverse_diagonal(factor, prior_mean_.size());
         for (double& variance : solution.spread) variance = std::sqrt(variance);
     }
+    return solution;
+}
+
+Result<Fit::Solution> Fit::solve_on(const Lines& lines, const std::vector<bool>& used,
+                                    const Solution& start, int iterations) const {
+    Solution solution{start.theta, {}};
+    std::vector<double> factor;
+    for (int iteration = 0; iteration < iterations; ++iteration)
+        if (!improve(&lines, used, solution.theta, factor))
+            return Error{ErrorCode::kInternal, "the fit is singular", "fit"};
     return solution;
 }
 
@@ -244,6 +274,7 @@ CostBook Fit::book(const Solution& solution, const std::vector<bool>& used,
         if (same != book.dies.end()) {
             same->members = known.members;
             same->cores = known.cores;
+            same->launched = known.launched;
         } else {
             Group plain = known;
             plain.effects.clear();

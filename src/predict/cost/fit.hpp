@@ -44,6 +44,18 @@ public:
     [[nodiscard]] Result<Solution> solve(const std::vector<bool>& used, const Solution* start,
                                          int iterations, bool with_spread) const;
 
+    // All rows as straight lines around a solution. A fit on lines costs milliseconds, which is
+    // what leaving out one group after another needs; the answer is predicted by the full model.
+    struct Linear {  // of one row at one point: value and slopes by effective constant
+        double value = 0.0;
+        std::array<double, kConstantCount> slope{};
+        Constants at;
+    };
+    using Lines = std::vector<Linear>;
+    [[nodiscard]] Lines linearise_all(const Solution& solution) const;
+    [[nodiscard]] Result<Solution> solve_on(const Lines& lines, const std::vector<bool>& used,
+                                            const Solution& start, int iterations) const;
+
     // log(predicted seconds) of a row. A series' level is used only when `series_known`.
     [[nodiscard]] double predict(std::size_t row, const Solution& solution,
                                  bool series_known) const;
@@ -66,10 +78,6 @@ private:
         double measured = 0.0;  // log seconds
         double variance = 0.0;
     };
-    struct Linear {  // of one row at one point: value and slopes by effective constant
-        double value = 0.0;
-        std::array<double, kConstantCount> slope{};
-    };
     struct Slots {  // parameters that a constant of a row adds up from; -1: none
         std::ptrdiff_t global, die, framework, fabric;
     };
@@ -79,6 +87,9 @@ private:
     [[nodiscard]] double log_step(const Row& row, const Constants& constants) const;
     [[nodiscard]] Linear linearise(const Row& row, const std::vector<double>& theta) const;
     void lay_out_parameters();
+    // One Gauss-Newton iteration with robust weights; `lines` null: the model itself.
+    [[nodiscard]] bool improve(const Lines* lines, const std::vector<bool>& used,
+                               std::vector<double>& theta, std::vector<double>& factor) const;
 
     CostBook groups_;
     FitOptions options_;

@@ -45,13 +45,17 @@ BlockSeconds compute_seconds(const std::vector<OperatorWork>& operators, const P
 // Tensor parallelism: `halves` of a layer each gather and scatter (or all-reduce) the stream once
 // per direction. Megatron-LM, arXiv 1909.08053 section 3; sequence parallel form arXiv 2205.05198.
 void add_tensor_traffic(BlockSeconds& block, double halves, const ShardWork& work, const Plan& plan,
-                        const Machine& machine) {
+                        const TrainingJob& job, const Machine& machine) {
     if (plan.tp <= 1 || halves <= 0.0) return;
     const GroupShape group = GroupShape::of(machine, static_cast<double>(plan.tp), 1.0);
     const double bytes = work.tokens * work.hidden_bytes;
+    // Operands that are gathered for an 8-bit product travel as 8 bits where gather and product are
+    // one pipeline (TransformerEngine's user buffers).
+    const bool narrow = plan.overlap_tp && job.linear != LinearFormat::kSame;
+    const double gathered = narrow ? bytes / model::size_bytes(job.dtype) : bytes;
     const double once =
         plan.sequence_parallel
-            ? collective_seconds(machine, Collective::kAllGather, bytes, group) +
+            ? collective_seconds(machine, Collective::kAllGather, gathered, group) +
                   collective_seconds(machine, Collective::kReduceScatter, bytes, group)
             : collective_seconds(machine, Collective::kAllReduce, bytes, group);
     const double traffic = halves * once;
@@ -195,7 +199,7 @@ BlockTable block_seconds(const ShardWork& work, const Plan& plan, const Training
         double halves = layer ? 2.0 : 0.5;
         if (experts && !work.shared_experts) halves -= 1.0;
         if (block == Block::kMtp) halves += 1.0;
-        add_tensor_traffic(out, halves, work, plan, machine);
+        add_tensor_traffic(out, halves, work, plan, job, machine);
         if (layer) add_context_traffic(out, work, plan, machine);
         if (experts) add_expert_traffic(out, work, plan, job, machine);
         if (layer) add_host_floor(out, job, machine);

@@ -73,16 +73,14 @@ Result<Machine> resolve_machine(const catalog::Fleet& fleet, const TrainingJob& 
         return r.error();
     if (const auto r = take(chip.memory, "memory.capacity", machine.memory_bytes); !r)
         return r.error();
-    // Only the router multiplies in fp32; without a figure a quarter of the 16-bit rate is taken.
+    // Only the router multiplies in fp32, and may do so in TF32; without a figure a quarter of the
+    // 16-bit rate is taken.
     machine.peak_fp32 =
-        chip.peak(Format::kFp32).value.value_or(FlopsPerSecond{machine.peak / 4}).count;
+        std::max(chip.peak(Format::kFp32).value.value_or(FlopsPerSecond{0.0}).count,
+                 chip.peak(Format::kTf32).value.value_or(FlopsPerSecond{0.0}).count);
+    if (machine.peak_fp32 <= 0.0) machine.peak_fp32 = machine.peak / 4.0;
     machine.devices = static_cast<double>(fleet.count);
     machine.devices_per_node = static_cast<double>(fleet.chips_per_node);
-    // Kernels of a new chip get better for some years. docs/formulas.md#young-software
-    if (job.software_year > 0 && chip.year.known()) {
-        const double age = std::max(0.0, static_cast<double>(job.software_year) - *chip.year.value);
-        machine.youth = std::exp2(1.0 - age);
-    }
     // A fleet within one node never leaves its domain, whatever the catalog knows of the fabric.
     machine.domain = std::max(1.0, chip.scale_up_domain.value.value_or(machine.devices_per_node));
     if (fleet.count > 1) {
@@ -107,6 +105,13 @@ Result<Machine> resolve_machine(const catalog::Fleet& fleet, const TrainingJob& 
     machine.resolved = book.resolve(names, job.framework, fabric_of(fleet, job));
     machine.constants = machine.resolved.constants;
     machine.cores = static_cast<double>(machine.resolved.cores);
+    // Kernels of a new die get better for some years. docs/formulas.md#young-software
+    double launched = static_cast<double>(machine.resolved.launched);
+    if (launched == 0.0) launched = chip.year.value.value_or(0.0);
+    if (job.software_year > 0 && launched > 0.0) {
+        const double age = std::max(0.0, static_cast<double>(job.software_year) - launched);
+        machine.youth = std::exp2(1.0 - age);
+    }
     return machine;
 }
 

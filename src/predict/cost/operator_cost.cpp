@@ -14,7 +14,8 @@ using enum Constant;
 
 constexpr double kTileRows = 128.0;
 constexpr double kTileColumns = 256.0;
-constexpr double kWaveLossMax = 4.0;  // beyond that libraries split the inner dimension
+constexpr double kWaveLossMax = 2.0;  // beyond that libraries split the inner dimension
+constexpr double kSumBytes = 8.0;     // read and write one fp32 number
 constexpr double kScoreBytesForward =
     13.0;  // Korthikanti et al. 2022, table 2, softmax and dropout
 constexpr double kScoreBytesBackward = 11.0;
@@ -61,6 +62,9 @@ OperatorWork matrix_work(const Operator& op) {
     model::GemmShape one = op.gemm;
     if (grouped && !work.weight_gradient) one.m = std::max<std::int64_t>(1, one.m / op.gemm.batch);
     work.tiles = tiles(one) * (grouped ? groups : 1.0);
+    if (work.weight_gradient)
+        work.accumulated = static_cast<double>(op.gemm.m) * static_cast<double>(op.gemm.n) *
+                           (grouped ? groups : 1.0);
     if (work.low_precision && !work.weight_gradient)
         work.cast_elements = static_cast<double>(op.gemm.m) * static_cast<double>(op.gemm.k);
     return work;
@@ -71,6 +75,7 @@ OperatorWork matrix_work(const Operator& op) {
 void merge_into(OperatorWork& work, const Operator& op) {
     const OperatorWork other = matrix_work(op);
     work.flops += other.flops;
+    work.accumulated += other.accumulated;
     work.tiles = work.weight_gradient || op.gradient == Gradient::kNone
                      ? work.tiles + other.tiles
                      : std::max(work.tiles, other.tiles);
@@ -129,9 +134,13 @@ double matrix_seconds(const OperatorWork& work, const Machine& machine, const Tr
     double rate = share * (low         ? machine.peak_linear
                            : work.fp32 ? machine.peak_fp32
                                        : machine.peak);
-    rate /= 1.0 + machine.youth * machine.c(kYoungMatrix);
+    rate /= 1.0 + machine.youth * (machine.c(kYoungMatrix) + (low ? machine.c(kYoungFp8) : 0.0));
     if (work.family == OperatorWork::Class::kGrouped) rate *= machine.c(kGroupedShare);
-    double flop_s = work.flops / rate * (1.0 + machine.c(kDepthHalf) / std::max(1.0, work.depth));
+    // Filling and emptying a tile takes a fixed time: the faster the products, the more of them it
+    // is.
+    const double depth_half =
+        machine.c(kDepthHalf) * (low ? machine.peak_linear / machine.peak : 1.0);
+    double flop_s = work.flops / rate * (1.0 + depth_half / std::max(1.0, work.depth));
     if (machine.cores > 0.0) {
         const double waves = work.tiles / machine.cores;
         const double loss = std::min(kWaveLossMax, std::ceil(waves) / std::max(1e-9, waves));
@@ -141,7 +150,9 @@ double matrix_seconds(const OperatorWork& work, const Machine& machine, const Tr
     const double byte_s = work.bytes / machine.memory_rate();
     const double cast_s = work.cast_elements * kCastBytes * machine.c(kCastTraffic) *
                           cast_factor(job.linear) / machine.memory_rate();
-    return std::max(flop_s, byte_s) + cast_s;
+    const double sum_s =
+        work.accumulated * kSumBytes * machine.c(kAccumulate) / machine.memory_rate();
+    return std::max(flop_s, byte_s) + cast_s + sum_s;
 }
 
 double attention_seconds(const OperatorWork& work, const Machine& machine, bool fused) {

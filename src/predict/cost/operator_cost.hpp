@@ -32,6 +32,7 @@ struct OperatorWork {
     double bytes = 0.0;
     double depth = 1.0;          // inner dimension
     double tiles = 0.0;          // output tiles of 128 x 256
+    double accumulated = 0.0;    // elements of a weight gradient added to its fp32 sum
     double cast_elements = 0.0;  // elements turned into the low-precision format
 };
 

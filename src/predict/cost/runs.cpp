@@ -154,7 +154,8 @@ void read_recompute(const Json& setup, Plan& plan, Refusal& refusal) {
         plan.recompute = parallel::Recompute::kSelective;
     } else if (policy == "selective_other") {
         plan.recompute = parallel::Recompute::kPartial;
-        plan.recompute_share = modules.empty() ? 0.5 : recompute_share(modules);
+        // "selective" with nothing named: the cheap operators, as stacks do by default.
+        plan.recompute_share = modules.empty() ? 0.06 : recompute_share(modules);
     } else if (policy == "blocks") {
         plan.recompute = parallel::Recompute::kBlocks;
         const auto layers = setup.find("recompute_layers");
