@@ -208,6 +208,63 @@ TEST_F(StoreTest, ALockOfADeadProcessIsTakenOver) {
     EXPECT_TRUE(Store::open(run_, options()).ok());
 }
 
+TEST_F(StoreTest, OneOfManyWinsTheLockOfADeadRun) {
+    write_run(1);
+    constexpr int kRivals = 8;
+    for (int round = 0; round < 5; ++round) {
+        std::array<int, 2> start{};
+        std::array<int, 2> answer{};
+        ASSERT_EQ(::pipe(start.data()), 0);
+        ASSERT_EQ(::pipe(answer.data()), 0);
+        std::array<pid_t, kRivals> rivals{};
+        for (auto& rival : rivals) {
+            rival = ::fork();
+            if (rival != 0) continue;
+            ::close(start[1]);
+            char byte = 0;
+            static_cast<void>(::read(start[0], &byte, 1));  // until the parent lets all go at once
+            const auto store = Store::open(run_, options());
+            static_cast<void>(::write(answer[1], store.ok() ? "w" : "l", 1));
+            ::pause();  // whoever won holds it until killed, so the next round finds a dead owner
+        }
+        ::close(start[0]);
+        ::close(start[1]);
+        int winners = 0;
+        for (int i = 0; i < kRivals; ++i) {
+            char byte = 0;
+            ASSERT_EQ(::read(answer[0], &byte, 1), 1);
+            winners += byte == 'w' ? 1 : 0;
+        }
+        for (const auto rival : rivals) {
+            ::kill(rival, SIGKILL);
+            ::waitpid(rival, nullptr, 0);
+        }
+        ::close(answer[0]);
+        ::close(answer[1]);
+        EXPECT_EQ(winners, 1) << "round " << round;
+    }
+}
+
+TEST_F(StoreTest, ItMayBeReadWhileItIsWritten) {
+    { ASSERT_TRUE(Store::create(run_, options(20'000)).ok()); }
+    const pid_t writer = ::fork();
+    if (writer == 0) {
+        auto store = Store::open(run_, options(20'000));
+        while (store.ok() && store->append("note", Json{{"x", std::string(9'000, 'x')}}).ok()) {
+        }
+        ::_exit(1);
+    }
+    std::size_t seen = 0;
+    while (seen < 60) {
+        const auto chain = read_chain(run_);
+        ASSERT_TRUE(chain.ok()) << chain.error().text();
+        ASSERT_GE(chain->records.size(), seen);
+        seen = chain->records.size();
+    }
+    ::kill(writer, SIGKILL);
+    ::waitpid(writer, nullptr, 0);
+}
+
 TEST_F(StoreTest, ALockOfAnotherMachineIsNeverTakenOver) {
     write_run(1);
     spill(run_ / "lock",
