@@ -81,7 +81,7 @@ constexpr std::array kAll{
         .id = "trial.forced_fp32",
         .asks = "With the same weights and batch, does the device compute the same step in fp32?",
         .question = Question::kLearn,
-        .family = "forced",
+        .family = "forced_fp32",
         .subjects = Subjects::kNone,
         .tamper = R"({"kind": "scale", "amount": 0.001})",
         .cost = {5.0},

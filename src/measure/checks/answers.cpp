@@ -14,6 +14,11 @@ Seconds deadline_of_training(Profile profile) {
     return profile == Profile::kQuick ? Seconds{240.0} : Seconds{3600.0};
 }
 
+bool has_time(const Context& context) {
+    constexpr Seconds kLeast{1.0};
+    return context.budget >= kLeast;
+}
+
 GiveUp harness_error(std::string message) {
     return {GiveUp::Reason::kHarnessError, std::move(message)};
 }

@@ -19,13 +19,18 @@ constexpr std::array<std::string_view, 4> kNeeded{"final_loss", "held_out_loss",
 // docs/formulas.md#early-gradient-norms: later steps differ between healthy devices.
 constexpr std::size_t kEarlySteps = 20;
 
+// Where there is no time for the whole run, its early steps are compared alone.
+Json steps_of(const Context& context) {
+    return has_time(context) ? context.subject.params["trial_steps"] : Json(kEarlySteps);
+}
+
 Request train_request(const Context& context, const Json& dtype, const char* where,
                       std::size_t member) {
     const Json& params = context.subject.params;
     return {.kind = "train",
             .params = {{"architecture", params["trial_architecture"]},
                        {"recipe", params["recipe"]},
-                       {"steps", params["trial_steps"]},
+                       {"steps", steps_of(context)},
                        {"dtype", dtype},
                        {"seed", context.seed},
                        {"where", where},

@@ -44,6 +44,13 @@ TEST(TrialForced, AsksInFp32FirstAndThenInTheCampaignsPrecision) {
     EXPECT_EQ(working.asked.at(0).params["dtype"], "bf16");
 }
 
+TEST(TrialForced, WithoutTimeItComparesTheFirstStepAlone) {
+    Driver brief("trial.forced_fp32", trial(), 0.0);
+    static_cast<void>(brief.run([](const Request&) { return result(forced_answer()); }));
+    EXPECT_EQ(brief.asked.at(0).params["steps"], Json::array({0}));
+    EXPECT_EQ(brief.asked.at(0).params["batches"], 16);
+}
+
 TEST(TrialForced, NothingComparedIsAHarnessError) {
     Json empty = forced_answer();
     empty["points"] = Json::array();
@@ -87,6 +94,13 @@ TEST(TrialFreeRun, TrainsBothAtOnceAndComparesThem) {
     EXPECT_NEAR(value_of(step, "remaining_loss"), 0.4, 1e-12);
     EXPECT_EQ(value_of(step, "steps"), 300.0);
     EXPECT_EQ(std::get<Done>(step).detail["reference"]["losses"].size(), 300u);
+}
+
+TEST(TrialFreeRun, WithoutTimeItRunsTheEarlyStepsAlone) {
+    Driver brief("trial.free_run", trial(), 0.0);
+    static_cast<void>(brief.run([](const Request&) { return result(trained(1.0, 1.0)); }));
+    EXPECT_EQ(brief.asked.at(0).params["steps"], 20);
+    EXPECT_EQ(brief.asked.at(1).params["steps"], 20);
 }
 
 TEST(TrialFreeRun, AGradientThatIsNotFiniteHasNoRatio) {

@@ -3,13 +3,12 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <deque>
 #include <map>
-#include <memory>
 #include <optional>
 #include <utility>
 
 #include "measure/device/name.hpp"
+#include "measure/qualification/mailroom.hpp"
 #include "measure/qualification/tamper.hpp"
 
 namespace ascertain::qualification {
@@ -27,11 +26,9 @@ using device::Reply;
 // How long one look at the workers lasts at most; the stop flag is asked in between.
 constexpr Seconds kLook{0.1};
 
-struct Lane;
-
 // One attempt in progress.
 struct Running {
-    Lane* lane = nullptr;
+    std::uint64_t id = 0;
     const Item* item = nullptr;
     Attempt attempt;
     Json tamper;  // of a control; null otherwise
@@ -39,7 +36,6 @@ struct Running {
     std::vector<checks::Request> requests;  // of the last Ask
     std::vector<Answer> answers;
     std::size_t missing = 0;  // answers still owed
-    bool over = false;        // ended early; answers that still come are nobody's
     Seconds began;
 };
 
@@ -49,18 +45,14 @@ struct Lane {
     checks::DeviceInfo info;
     std::vector<std::size_t> items;  // indices into the plan
     std::vector<Attempt> attempts;
-    std::shared_ptr<Running> running;
+    std::optional<Running> running;
     bool answered = false;      // its worker has said hello at least once
     std::string lost_category;  // not empty: no further attempt on it
     std::string lost_message;
     bool finished = false;
-};
-
-// A request waiting for its worker, or with it.
-struct Errand {
-    std::shared_ptr<Running> running;
-    std::size_t request = 0;
-    std::size_t index = 0;  // the check's number of the member
+    // What it answered, by question, where a control corrupts the answer and not the work: the
+    // control then needs no new work.
+    std::map<std::string, Json> told;
 };
 
 std::string category_of_refusal(const std::string& kind) {
@@ -81,6 +73,22 @@ Outcome outcome_of(GiveUp::Reason reason) {
     return Outcome::kHarnessError;
 }
 
+AnswerKind kind_of(Ending ending) {
+    switch (ending) {
+        case Ending::kResult: return AnswerKind::kResult;
+        case Ending::kError: return AnswerKind::kError;
+        case Ending::kTimedOut: return AnswerKind::kTimedOut;
+        case Ending::kCrashed:
+        case Ending::kNotStarted: return AnswerKind::kCrashed;
+    }
+    ASCERTAIN_ASSERT(false);
+    return AnswerKind::kCrashed;
+}
+
+bool is_control(Role role) {
+    return role == Role::kControl || role == Role::kControlClean;
+}
+
 class Runner {
 public:
     Runner(const Plan& plan, const RunQuestion& question, const World& world)
@@ -88,9 +96,7 @@ public:
           question_(question),
           world_(world),
           began_(world.clock.now()),
-          queues_(world.workers.size()),
-          with_worker_(world.workers.size()),
-          failed_starts_(world.workers.size(), 0) {
+          mail_(world.workers) {
         lanes_.resize(question.devices.size());
         for (std::size_t i = 0; i < lanes_.size(); ++i) {
             lanes_[i].member = i;
@@ -111,7 +117,10 @@ public:
             for (Lane& lane : lanes_) advance(lane);
             if (failure_) break;
             if (all_finished()) break;
-            for (device::Event& event : world_.workers.poll(kLook)) take(std::move(event));
+            for (Delivery& delivery : mail_.collect(kLook)) {
+                take(std::move(delivery));
+                if (failure_) break;
+            }
             if (failure_) break;
         }
         if (failure_) {
@@ -178,16 +187,12 @@ private:
             const bool timed = item.definition->timing || other.running->item->definition->timing;
             if (timed && on_host(lane) && on_host(other)) return true;
         }
-        return item.definition->timing && on_host(lane) && busy(question_.reference);
+        return item.definition->timing && on_host(lane) && mail_.busy(question_.reference);
     }
 
     [[nodiscard]] static bool on_host(const Lane& lane) {
         const auto name = device::parse_name(lane.info.name);
         return name && device::shares_host(*name);
-    }
-
-    [[nodiscard]] bool busy(std::size_t member) const {
-        return with_worker_[member].has_value() || !queues_[member].empty();
     }
 
     void skip(Lane& lane, const Item& item, const Move& move, const std::string& category,
@@ -231,194 +236,179 @@ private:
     // ---- one attempt ----
 
     void begin(Lane& lane, const Item& item, const Move& move) {
-        auto running = std::make_shared<Running>();
-        running->lane = &lane;
-        running->item = &item;
-        running->attempt = new_attempt(lane, item, move);
-        running->began = world_.clock.now();
-        if (move.role == Role::kControl) {
-            // The table's own text, which a test has read.
-            running->tamper = Json::parse(item.definition->tamper);
-        }
-        lane.running = running;
+        Running running;
+        running.id = ++last_id_;
+        running.item = &item;
+        running.attempt = new_attempt(lane, item, move);
+        running.began = world_.clock.now();
+        // The table's own text, which a test has read.
+        if (move.role == Role::kControl) running.tamper = Json::parse(item.definition->tamper);
+        lane.running = std::move(running);
         world_.observer.attempt_began(item, move.role, move.number);
-        step(running);
+        step(lane);
     }
 
-    void step(const std::shared_ptr<Running>& running) {
-        const Lane& lane = *running->lane;
-        // A control needs one case to show what it has to show.
-        const bool control =
-            running->attempt.role == Role::kControl || running->attempt.role == Role::kControlClean;
-        const checks::Context context{.subject = *running->item->subject,
+    void step(Lane& lane) {
+        Running& running = *lane.running;
+        // A control is asked the least that can fail.
+        const bool control = is_control(running.attempt.role);
+        const checks::Context context{.subject = *running.item->subject,
                                       .devices = {&lane.info, 1},
-                                      .seed = running->attempt.seed,
+                                      .seed = running.attempt.seed,
                                       .profile = question_.profile,
-                                      .budget = control ? Seconds{0.0} : running->item->budget};
-        Step next = running->item->definition->step(context, running->state, running->answers);
-        if (auto* ask = std::get_if<Ask>(&next)) return send(running, std::move(*ask));
+                                      .budget = control ? Seconds{0.0} : running.item->budget};
+        Step next = running.item->definition->step(context, running.state, running.answers);
+        Attempt& attempt = running.attempt;
+        if (auto* ask = std::get_if<Ask>(&next)) return send(lane, std::move(*ask));
         if (auto* done = std::get_if<Done>(&next)) {
-            running->attempt.outcome = Outcome::kCompleted;
-            running->attempt.observation = std::move(done->observation);
-            running->attempt.detail = std::move(done->detail);
-            if (running->attempt.observation.empty()) {
-                running->attempt.outcome = Outcome::kHarnessError;
-                running->attempt.message = "the check ended without a single number";
-            }
-            return end(running);
+            if (done->observation.empty()) return harness_error(lane, "the check found no number");
+            attempt.outcome = Outcome::kCompleted;
+            attempt.observation = std::move(done->observation);
+            attempt.detail = std::move(done->detail);
+            return end(lane);
         }
         auto& reason = std::get<GiveUp>(next);
-        running->attempt.outcome = outcome_of(reason.reason);
-        running->attempt.message = std::move(reason.message);
-        if (reason.reason == GiveUp::Reason::kOutOfMemory) running->attempt.category = "resources";
-        end(running);
+        attempt.outcome = outcome_of(reason.reason);
+        attempt.message = std::move(reason.message);
+        if (reason.reason == GiveUp::Reason::kOutOfMemory) attempt.category = "resources";
+        end(lane);
     }
 
-    void send(const std::shared_ptr<Running>& running, Ask ask) {
-        running->state = std::move(ask.state);
-        running->requests = std::move(ask.requests);
-        running->answers.clear();
-        running->missing = 0;
-        for (std::size_t request = 0; request < running->requests.size(); ++request) {
-            for (const std::size_t index : running->requests[request].members) {
-                ++running->missing;
-                const std::size_t member = member_of(*running->lane, index);
-                queues_[member].push_back({running, request, index});
+    void send(Lane& lane, Ask ask) {
+        Running& running = *lane.running;
+        running.state = std::move(ask.state);
+        running.requests = std::move(ask.requests);
+        running.answers.clear();
+        running.missing = 0;
+        std::vector<std::pair<std::size_t, Letter>> letters;
+        for (std::size_t request = 0; request < running.requests.size(); ++request) {
+            for (const std::size_t index : running.requests[request].members) {
+                ++running.missing;
+                const std::size_t member = index == 0 ? lane.member : question_.reference;
+                letters.emplace_back(member, letter(running, request, index));
             }
         }
-        if (running->missing == 0) {
-            running->attempt.outcome = Outcome::kHarnessError;
-            running->attempt.message = "the check asked nothing and is not done";
-            return end(running);
+        if (letters.empty()) return harness_error(lane, "the check asked nothing and is not done");
+        const auto known = told_before(lane);
+        if (known)
+            return answer(lane, letters.front().second,
+                          Reply{.ending = Ending::kResult, .result = *known});
+        for (auto& [member, one] : letters) mail_.post(member, std::move(one));
+    }
+
+    [[nodiscard]] static Letter letter(const Running& running, std::size_t number,
+                                       std::size_t index) {
+        const checks::Request& request = running.requests[number];
+        Letter result{.attempt = running.id,
+                      .request = number,
+                      .index = index,
+                      .order = {request.kind, request.params, request.deadline}};
+        if (request.members.size() > 1) {
+            result.order.params["rank"] = index;
+            result.order.params["ranks"] = request.members.size();
         }
-        for (std::size_t member = 0; member < queues_.size(); ++member) dispatch(member);
+        // Only what the device says is ever corrupted, never the reference.
+        const bool corrupts = !running.tamper.is_null() && !is_ours(running.tamper) && index == 0 &&
+                              is_measuring(request.kind);
+        if (corrupts) result.order.params["tamper"] = running.tamper;
+        return result;
     }
 
-    // The check's numbering: the lane's device, then the reference.
-    [[nodiscard]] std::size_t member_of(const Lane& lane, std::size_t index) const {
-        return index == 0 ? lane.member : question_.reference;
-    }
+    // ---- answers that a control may use again ----
 
-    void dispatch(std::size_t member) {
-        while (!with_worker_[member] && !queues_[member].empty()) {
-            Errand errand = std::move(queues_[member].front());
-            queues_[member].pop_front();
-            if (errand.running->over) continue;
-            const checks::Request& request = errand.running->requests[errand.request];
-            device::Order order{
-                .request = request.kind, .params = request.params, .deadline = request.deadline};
-            const bool group = request.members.size() > 1;
-            if (group) {
-                order.params["rank"] = errand.index;
-                order.params["ranks"] = request.members.size();
-            }
-            if (corrupts(errand) && !is_ours(errand.running->tamper)) {
-                order.params["tamper"] = errand.running->tamper;
-            }
-            with_worker_[member] = std::move(errand);
-            world_.workers.ask(member, std::move(order));
+    [[nodiscard]] static bool corrupted_here(const Running& running) {
+        const std::string_view tamper = running.item->definition->tamper;
+        return !tamper.empty() && is_ours(Json::parse(tamper));
+    }
+    [[nodiscard]] static std::string key_of(const checks::Request& request) {
+        return fmt::format("{} {}", request.kind, request.params.dump());
+    }
+    [[nodiscard]] static std::optional<Json> told_before(const Lane& lane) {
+        const Running& running = *lane.running;
+        const bool single = running.requests.size() == 1 && running.missing == 1;
+        if (!single || !is_control(running.attempt.role) || !corrupted_here(running)) {
+            return std::nullopt;
         }
+        const auto found = lane.told.find(key_of(running.requests[0]));
+        return found == lane.told.end() ? std::nullopt : std::optional(found->second);
+    }
+    static void remember_answer(Lane& lane, const Letter& letter, const Json& result) {
+        const checks::Request& request = lane.running->requests[letter.request];
+        if (request.kind == "describe") lane.info.description = result;
+        if (corrupted_here(*lane.running)) lane.told.insert_or_assign(key_of(request), result);
     }
 
-    // Only what the device says is corrupted, never the reference.
-    [[nodiscard]] static bool corrupts(const Errand& errand) {
-        const Running& running = *errand.running;
-        if (running.tamper.is_null() || errand.index != 0) return false;
-        return is_ours(running.tamper) || is_measuring(running.requests[errand.request].kind);
-    }
+    // ---- what comes back ----
 
-    void take(device::Event event) {
-        auto& slot = with_worker_[event.member];
-        ASCERTAIN_ASSERT(slot.has_value());
-        if (const auto* progress = std::get_if<device::Progress>(&event.what)) {
-            const Running& running = *slot->running;
-            if (!running.over) {
-                world_.observer.progressed(*running.item, running.attempt.role, *progress);
-            }
+    void take(Delivery delivery) {
+        Lane* lane = lane_of(delivery.letter.attempt);
+        if (const auto* progress = std::get_if<device::Progress>(&delivery.what)) {
+            if (lane == nullptr) return;
+            const Running& running = *lane->running;
+            world_.observer.progressed(*running.item, running.attempt.role, *progress);
             return;
         }
-        Errand errand = *std::exchange(slot, std::nullopt);
-        Reply reply = std::get<Reply>(std::move(event.what));
-        if (starts_again(event.member, reply)) {
-            queues_[event.member].push_front(std::move(errand));
-        } else {
-            note_life(event.member, reply);
-            if (!errand.running->over) answer(errand, std::move(reply));
-        }
-        dispatch(event.member);
+        Reply& reply = std::get<Reply>(delivery.what);
+        note_life(delivery.member, reply);
+        if (lane != nullptr) answer(*lane, delivery.letter, std::move(reply));
     }
 
-    // A start may fail for a moment's lack of memory or processes; twice in a row it has failed. A
-    // refusal is final.
-    bool starts_again(std::size_t member, const Reply& reply) {
-        if (reply.ending != Ending::kNotStarted) {
-            failed_starts_[member] = 0;
-            return false;
+    // Null when the attempt has ended before its last answer came.
+    Lane* lane_of(std::uint64_t attempt) {
+        for (Lane& lane : lanes_) {
+            if (lane.running && lane.running->id == attempt) return &lane;
         }
-        return reply.error_kind == "start" && ++failed_starts_[member] < 2;
+        return nullptr;
     }
 
     // Whether there is a device at all, whatever the attempt makes of it.
     void note_life(std::size_t member, const Reply& reply) {
         for (Lane& lane : lanes_) {
             if (lane.member != member) continue;
-            if (reply.ending != Ending::kNotStarted) {
+            if (reply.ending == Ending::kNotStarted) {
+                lane.lost_category =
+                    lane.answered ? "device_lost" : category_of_refusal(reply.error_kind);
+                lane.lost_message = reply.message;
+            } else {
                 lane.answered = true;
                 lane.lost_category.clear();
-                continue;
             }
-            lane.lost_category =
-                lane.answered ? "device_lost" : category_of_refusal(reply.error_kind);
-            lane.lost_message = reply.message;
         }
     }
 
-    void answer(const Errand& errand, Reply reply) {
-        Running& running = *errand.running;
-        const bool from_device = errand.index == 0;
+    void answer(Lane& lane, const Letter& letter, Reply reply) {
+        Running& running = *lane.running;
+        const bool from_device = letter.index == 0;
         const bool died = reply.ending != Ending::kResult && reply.ending != Ending::kError;
-        if (died && (!running.item->definition->sees_failures || !from_device)) {
-            fail(errand.running, reply, from_device);
-            return;
-        }
-        Answer answer;
-        answer.request = errand.request;
-        answer.member = errand.index;
-        answer.kind = reply.ending == Ending::kResult     ? AnswerKind::kResult
-                      : reply.ending == Ending::kError    ? AnswerKind::kError
-                      : reply.ending == Ending::kTimedOut ? AnswerKind::kTimedOut
-                                                          : AnswerKind::kCrashed;
-        answer.result = std::move(reply.result);
-        answer.error_kind = std::move(reply.error_kind);
-        answer.message = std::move(reply.message);
-        answer.duration = reply.duration;
-        if (answer.kind == AnswerKind::kResult && corrupts(errand) && is_ours(running.tamper)) {
-            auto changed = corrupted(running.tamper, std::move(answer.result));
-            if (!changed) {
-                running.attempt.outcome = Outcome::kHarnessError;
-                running.attempt.message = changed.error().message;
-                return end(errand.running);
+        const bool check_sees_it = from_device && running.item->definition->sees_failures;
+        if (died && !check_sees_it) return fail(lane, reply, from_device);
+        if (reply.ending == Ending::kResult && from_device) {
+            remember_answer(lane, letter, reply.result);
+            if (!running.tamper.is_null() && is_ours(running.tamper)) {
+                auto changed = corrupted(running.tamper, std::move(reply.result));
+                if (!changed) return harness_error(lane, changed.error().message);
+                reply.result = *std::move(changed);
             }
-            answer.result = *std::move(changed);
         }
-        if (answer.kind == AnswerKind::kResult &&
-            running.requests[errand.request].kind == "describe" && from_device &&
-            running.tamper.is_null()) {
-            running.lane->info.description = answer.result;
-        }
-        running.answers.push_back(std::move(answer));
+        running.answers.push_back({.request = letter.request,
+                                   .member = letter.index,
+                                   .kind = kind_of(reply.ending),
+                                   .result = std::move(reply.result),
+                                   .error_kind = std::move(reply.error_kind),
+                                   .message = std::move(reply.message),
+                                   .duration = reply.duration});
         if (--running.missing > 0) return;
         std::sort(running.answers.begin(), running.answers.end(),
                   [](const Answer& left, const Answer& right) {
                       return std::pair(left.request, left.member) <
                              std::pair(right.request, right.member);
                   });
-        step(errand.running);
+        step(lane);
     }
 
     // A worker died under the attempt.
-    void fail(const std::shared_ptr<Running>& running, const Reply& reply, bool from_device) {
-        Attempt& attempt = running->attempt;
+    void fail(Lane& lane, const Reply& reply, bool from_device) {
+        Attempt& attempt = lane.running->attempt;
         attempt.message = reply.message;
         attempt.stderr_text = reply.stderr_text;
         if (!from_device) {
@@ -429,21 +419,28 @@ private:
             attempt.outcome = Outcome::kTimedOut;
         } else if (reply.ending == Ending::kCrashed) {
             attempt.outcome = Outcome::kCrashed;
-        } else if (running->lane->answered) {
+        } else if (lane.answered) {
             attempt.outcome = Outcome::kDeviceLost;
         } else {
             attempt.outcome = Outcome::kSkipped;
             attempt.category = category_of_refusal(reply.error_kind);
         }
-        end(running);
+        end(lane);
     }
 
-    void end(const std::shared_ptr<Running>& running) {
-        running->over = true;
-        running->attempt.duration = world_.clock.now() - running->began;
-        Lane& lane = *running->lane;
+    void harness_error(Lane& lane, std::string message) {
+        lane.running->attempt.outcome = Outcome::kHarnessError;
+        lane.running->attempt.message = std::move(message);
+        end(lane);
+    }
+
+    void end(Lane& lane) {
+        mail_.recall(lane.running->id);
+        const Item& item = *lane.running->item;
+        Attempt attempt = std::move(lane.running->attempt);
+        attempt.duration = world_.clock.now() - lane.running->began;
         lane.running.reset();
-        record(lane, *running->item, std::move(running->attempt));
+        record(lane, item, std::move(attempt));
     }
 
     [[nodiscard]] bool all_finished() const {
@@ -463,9 +460,8 @@ private:
     const World& world_;
     Seconds began_;
     std::vector<Lane> lanes_;
-    std::vector<std::deque<Errand>> queues_;          // by member
-    std::vector<std::optional<Errand>> with_worker_;  // by member
-    std::vector<int> failed_starts_;                  // by member, in a row
+    Mailroom mail_;
+    std::uint64_t last_id_ = 0;
     std::size_t attempts_made_ = 0;
     std::optional<Error> failure_;
 };

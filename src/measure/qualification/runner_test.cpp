@@ -244,6 +244,16 @@ TEST_F(RunnerTest, ABrokenReferenceIsNotTheDevicesFaultAndIsTriedAgain) {
               "control 1: completed");
 }
 
+TEST_F(RunnerTest, AControlOfAnAnswerNeedsNoNewAnswer) {
+    static_cast<void>(run(plan({"ops.coverage"})));
+    EXPECT_EQ(keeper_.story("ops.coverage"),
+              "measure 1: completed, control 1: completed, control_clean 1: completed");
+    const auto captures =
+        std::count_if(workers_->asked.begin(), workers_->asked.end(),
+                      [](const auto& one) { return one.second.request == "capture"; });
+    EXPECT_EQ(captures, 1);
+}
+
 TEST_F(RunnerTest, DevicesWorkAtTheSameTime) {
     use({"npu:0", "npu:1"});
     static_cast<void>(run(plan({"ops.numerics"})));
