@@ -11,6 +11,9 @@
 
 namespace ascertain::goodput {
 
+// Nothing that a projection asks about takes longer.
+inline constexpr double kTimeMax_s = 5.0 * 365.25 * 86400.0;
+
 // Rows of the table.
 enum Input : std::size_t {
     kStep,         // a factor on every stage's step_s: they err together
@@ -67,6 +70,9 @@ using Rows = std::array<double, kInputs>;
 [[nodiscard]] std::optional<Uncertain> belief_of(const ProjectionInput& input, Input row);
 // Values at normal scores.
 [[nodiscard]] Rows values_at(const ProjectionInput& input, const Rows& scores);
+
+// Optimizer steps of a stage: stated, or tokens / tokens per step, rounded up.
+[[nodiscard]] double steps_of(const StageInput& stage);
 
 // By what must_be_true turns the inputs.
 struct Screws {

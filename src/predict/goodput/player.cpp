@@ -34,6 +34,8 @@ Player::Player(RunSetup setup) : setup_(std::move(setup)) {
         cumulative_share_.push_back(share += one.share);
     }
     interval_ = std::max<Ticks>(ticks_from_seconds(checkpoint_interval_s(setup_)), 1);
+    nodes_ = std::max(
+        1.0, static_cast<double>(setup_.devices) / static_cast<double>(setup_.devices_per_node));
     if (setup_.elastic.nodes_per_replica > 0) {
         replicas_ = setup_.devices / setup_.devices_per_node / setup_.elastic.nodes_per_replica;
     }
@@ -93,9 +95,9 @@ void Player::begin(std::uint64_t seed, std::uint64_t index, Trace* trace) {
     loose_away_ = 0;
     slow_.clear();
     slow_ids_ = 0;
-    const std::int64_t nodes = std::max<std::int64_t>(setup_.devices / setup_.devices_per_node, 1);
     lemon_strikes_.assign(
-        static_cast<std::size_t>(draw_binomial(streams_->start, nodes, setup_.failure.lemon_ratio)),
+        static_cast<std::size_t>(draw_binomial(streams_->start, static_cast<std::int64_t>(nodes_),
+                                               setup_.failure.lemon_ratio)),
         0);
     defects_left_ = draw_poisson(streams_->start, setup_.defect.outstanding);
     infant_bound_ = infant_factor();
@@ -117,7 +119,7 @@ void Player::handle(const Event& event) {
         case kStageEnd: on_stage_end(); break;
         case kRepaired: on_repaired(); break;
         case kLooseBack: on_loose_back(); break;
-        case kCorruptionFound: on_corruption_found(); break;
+        case kCorruptionFound: on_corruption_found(event.token); break;
         case kSlowFound: on_slow_found(event.token); break;
         case kMaintenanceDue: on_maintenance(); break;
     }
@@ -147,7 +149,7 @@ void Player::on_failure() {
         note(Moment::kCorrupted, static_cast<std::int32_t>(which));
         engine_.schedule(
             ticks_from_seconds(failure.silent_detection_s * draw_exponential(streams_->silent)),
-            kCorruptionFound, 0);
+            kCorruptionFound, static_cast<std::uint32_t>(which));
         return;
     }
     const bool replaced = streams_->failure_class.uniform() < failure.replaced_ratio || evicted;
@@ -203,7 +205,7 @@ void Player::on_slow_found(std::uint32_t which) {
     note(Moment::kSlowFound);
     const Ticks stall = running() ? stop_planned() : 0;
     std::erase_if(slow_, [which](const Slow& slow) { return slow.id == which; });
-    take_node_away(setup_.failure.classes.empty() ? 0.0 : setup_.failure.classes.front().repair_s);
+    take_node_away(setup_.straggler.repair_s);
     if (running()) staff(stall);
 }
 
@@ -233,18 +235,19 @@ void Player::on_defect() {
 }
 
 // The search that finds one corrupting device clears the fleet of all of them.
-void Player::on_corruption_found() {
+void Player::on_corruption_found(std::uint32_t failure_class) {
     if (!corrupted_at_) return;
     note(Moment::kCorruptionFound);
     const bool was_up = running() || phase_ == Phase::kRestarting;
     if (was_up) leave_phase();
-    const Ticks kept_back = setup_.checkpoint.retained * interval_;
-    const Ticks grid = position_ - *corrupted_at_ <= kept_back
+    const double kept_back =
+        static_cast<double>(setup_.checkpoint.retained) * static_cast<double>(interval_);
+    const Ticks grid = static_cast<double>(position_ - *corrupted_at_) <= kept_back
                            ? interval_
                            : ticks_from_seconds(setup_.checkpoint.archive_interval_s);
     roll_back(*corrupted_at_ / grid * grid);
     corrupted_at_.reset();
-    take_node_away(setup_.failure.classes.front().repair_s);
+    take_node_away(setup_.failure.classes[failure_class].repair_s);
     if (!was_up) return;
     ++history_.interruptions;
     staff(0);
@@ -302,208 +305,6 @@ void Player::on_stage_end() {
     ++stage_;
     loose_away_ = 0;
     enter(Phase::kStageChange, ticks_from_seconds(setup_.stage_change_s));
-}
-
-// ---- training -----------------------------------------------------------------------------------
-
-void Player::train() {
-    const CheckpointModel& checkpoint = setup_.checkpoint;
-    const auto loose = static_cast<double>(setup_.stages[stage_].loose_devices);
-    const double away = loose > 0.0 ? static_cast<double>(loose_away_) / loose : 0.0;
-    phase_ = Phase::kRunning;
-    phase_since_ = engine_.now();
-    pace_.interval = interval_;
-    pace_.stall =
-        checkpoint.mode == CheckpointMode::kNone ? 0 : ticks_from_seconds(checkpoint.stall_s);
-    pace_.write = checkpoint.mode == CheckpointMode::kAsynchronous
-                      ? ticks_from_seconds(checkpoint.write_s)
-                      : 0;
-    missing_factor_ = shrink_factor_ / (1.0 - std::min(away, kLooseAwayRatioMax));
-    pace_.wall_per_work = (1.0 + setup_.straggler.slowdown_ratio + slowest_ratio()) *
-                          (1.0 + setup_.monitoring_ratio) * missing_factor_;
-    engine_.clear_timer(kPhaseEnd);
-    engine_.set_timer(kStageEnd, wall_for(pace_, stage_end_[stage_] - position_));
-    update_rates();
-}
-
-void Player::account_training() {
-    const Progress progress = progress_after(pace_, engine_.now() - phase_since_);
-    phase_since_ = engine_.now();
-    const Ticks work = std::min(progress.work, stage_end_[stage_] - position_);
-    const Ticks shrunk =
-        ticks_from_seconds(seconds_from_ticks(progress.training) * (1.0 - 1.0 / missing_factor_));
-    const Ticks monitoring =
-        std::min(ticks_from_seconds(seconds_from_ticks(progress.training - shrunk) *
-                                    (1.0 - 1.0 / (1.0 + setup_.monitoring_ratio))),
-                 progress.training - shrunk);
-    book(Share::kUseful, work);
-    book(Share::kCheckpoint, progress.stalled);
-    book(Share::kShrunk, shrunk);
-    book(Share::kMonitoring, monitoring);
-    book(Share::kStraggler, progress.training - shrunk - monitoring - work);
-    if (progress.any_durable && setup_.checkpoint.mode != CheckpointMode::kNone) {
-        durable_ = position_ + std::min(progress.durable, work);
-    }
-    position_ += work;
-}
-
-void Player::stop(bool persistent) {
-    leave_phase();
-    const bool from_storage = persistent && setup_.checkpoint.mode == CheckpointMode::kInMemory;
-    roll_back(from_storage ? persistent_position() : durable_);
-}
-
-Ticks Player::stop_planned() {
-    account_training();
-    durable_ = position_;
-    return setup_.checkpoint.mode == CheckpointMode::kNone
-               ? 0
-               : ticks_from_seconds(setup_.checkpoint.stall_s);
-}
-
-void Player::roll_back(Ticks target) {
-    target = std::min(target, position_);
-    book(Share::kUseful, target - position_);
-    book(Share::kRework, position_ - target);
-    position_ = target;
-    durable_ = std::min(durable_, target);
-    // The device that corrupts is still there, so what is done again is corrupt again.
-    if (corrupted_at_) corrupted_at_ = std::min(*corrupted_at_, target);
-    while (stage_ > 0 && stage_end_[stage_ - 1] > position_) --stage_;
-}
-
-Ticks Player::persistent_position() const {
-    const Ticks grid = ticks_from_seconds(setup_.checkpoint.persistent_interval_s);
-    const Ticks begun = position_ - ticks_from_seconds(setup_.checkpoint.write_s);
-    return std::min(durable_, std::max<Ticks>(0, begun / grid * grid));
-}
-
-// ---- recovery -----------------------------------------------------------------------------------
-
-void Player::enter(Phase phase, Ticks duration) {
-    phase_ = phase;
-    phase_since_ = engine_.now();
-    update_rates();
-    engine_.clear_timer(kStageEnd);
-    if (phase == Phase::kWaiting) {
-        engine_.clear_timer(kPhaseEnd);
-    } else {
-        engine_.set_timer(kPhaseEnd, duration);
-    }
-}
-
-void Player::leave_phase() {
-    const Ticks passed = engine_.now() - phase_since_;
-    switch (phase_) {
-        case Phase::kRunning: account_training(); break;
-        case Phase::kDetecting: book(Share::kDetection, passed); break;
-        case Phase::kWaiting: book(Share::kSpares, passed); break;
-        case Phase::kRestarting: book(Share::kRestart, passed); break;
-        case Phase::kDebugging: book(Share::kDebugging, passed); break;
-        case Phase::kMaintenance: book(Share::kMaintenance, passed); break;
-        case Phase::kOutage: book(Share::kOutage, passed); break;
-        case Phase::kStageChange: book(Share::kStageChange, passed); break;
-        case Phase::kOver: break;
-    }
-    phase_since_ = engine_.now();
-}
-
-void Player::take_node_away(double repair_s) {
-    ++missing_;
-    engine_.schedule(ticks_from_seconds(repair_s * draw_exponential(streams_->repair)), kRepaired,
-                     0);
-}
-
-void Player::staff(Ticks stall) {
-    const std::int64_t taken = std::min(spares_, missing_);
-    spares_ -= taken;
-    missing_ -= taken;
-    double factor = 1.0;
-    if (missing_ > 0) {
-        const std::int64_t per_replica =
-            std::max<std::int64_t>(setup_.elastic.nodes_per_replica, 1);
-        const std::int64_t lost = (missing_ + per_replica - 1) / per_replica;
-        const double lost_max =
-            setup_.elastic.replicas_lost_ratio_max * static_cast<double>(replicas_);
-        if (static_cast<double>(lost) > lost_max) {
-            note(Moment::kWaiting);
-            return enter(Phase::kWaiting, 0);
-        }
-        factor = static_cast<double>(replicas_) / static_cast<double>(replicas_ - lost);
-        note(Moment::kShrunk, static_cast<std::int32_t>(lost));
-    }
-    const double reshape_s = factor != shrink_factor_ ? setup_.elastic.reshape_s : 0.0;
-    shrink_factor_ = factor;
-    const double swap_s = taken > 0 ? setup_.recovery.swap_s : 0.0;
-    enter(Phase::kRestarting, stall + recovery_ticks(setup_.recovery.restart_s +
-                                                     setup_.recovery.load_s + swap_s + reshape_s));
-}
-
-Ticks Player::recovery_ticks(double mean_s) {
-    return ticks_from_seconds(mean_s * draw_spread(streams_->recovery, setup_.recovery.spread));
-}
-
-// ---- rates --------------------------------------------------------------------------------------
-
-void Player::update_rates() {
-    const StageWork& stage = setup_.stages[stage_];
-    const FailureModel& failure = setup_.failure;
-    const auto devices = static_cast<double>(stage.devices > 0 ? stage.devices : setup_.devices);
-    const auto all = static_cast<double>(setup_.devices);
-    const double nodes = std::max(1.0, all / static_cast<double>(setup_.devices_per_node));
-    const double lemons = static_cast<double>(lemon_strikes_.size()) / nodes;
-    const double frailty =
-        (1.0 - lemons + lemons * failure.lemon_multiplier) /
-        (1.0 - failure.lemon_ratio + failure.lemon_ratio * failure.lemon_multiplier);
-    const double rate = failure.rate_per_device_s * infant_bound_;
-    arrivals_[kFailure].set_rate(engine_, rate * frailty * devices);
-    arrivals_[kSlowing].set_rate(engine_, setup_.straggler.slow_rate_per_device_s * devices);
-    arrivals_[kSiteOutage].set_rate(engine_, failure.site_rate_per_s);
-    arrivals_[kDefect].set_rate(
-        engine_, running() ? static_cast<double>(defects_left_) * setup_.defect.rate_per_s : 0.0);
-    arrivals_[kLooseFailure].set_rate(
-        engine_, failure.rate_per_device_s * static_cast<double>(stage.loose_devices));
-}
-
-double Player::infant_factor() const {
-    const FailureModel& failure = setup_.failure;
-    if (failure.infant_multiplier <= 1.0) return 1.0;
-    const double age = seconds_from_ticks(engine_.now()) / failure.infant_decay_s;
-    return 1.0 + (failure.infant_multiplier - 1.0) * portable_exp(-age);
-}
-
-std::size_t Player::draw_class() {
-    const double u = streams_->failure_class.uniform() * cumulative_share_.back();
-    const auto found = std::upper_bound(cumulative_share_.begin(), cumulative_share_.end(), u);
-    return static_cast<std::size_t>(std::min(found, cumulative_share_.end() - 1) -
-                                    cumulative_share_.begin());
-}
-
-// Was it a lemon that failed, and once too often? Then it is gone for good.
-bool Player::strike_lemon() {
-    if (lemon_strikes_.empty()) return false;
-    const auto lemons = static_cast<double>(lemon_strikes_.size());
-    const double nodes =
-        static_cast<double>(setup_.devices) / static_cast<double>(setup_.devices_per_node);
-    const double weight = lemons * setup_.failure.lemon_multiplier;
-    if (streams_->failure_class.uniform() * (nodes - lemons + weight) >= weight) return false;
-    const auto which =
-        static_cast<std::size_t>(streams_->failure_class.below(lemon_strikes_.size()));
-    if (++lemon_strikes_[which] < setup_.failure.lemon_strikes) return false;
-    lemon_strikes_[which] = lemon_strikes_.back();
-    lemon_strikes_.pop_back();
-    update_rates();
-    return true;
-}
-
-double Player::slowest_ratio() const {
-    double slowest = 0.0;
-    for (const Slow& slow : slow_) slowest = std::max(slowest, slow.loss_ratio);
-    return slowest;
-}
-
-void Player::note(Moment moment, std::int32_t detail) {
-    if (trace_ != nullptr) trace_->push_back({engine_.now(), moment, detail, durable_});
 }
 
 }  // namespace ascertain::goodput

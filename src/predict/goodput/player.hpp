@@ -71,7 +71,7 @@ private:
     void on_slow_found(std::uint32_t which);
     void on_site_outage();
     void on_defect();
-    void on_corruption_found();
+    void on_corruption_found(std::uint32_t failure_class);
     void on_maintenance();
     void on_repaired();
     void on_phase_end();
@@ -103,6 +103,7 @@ private:
     std::vector<Ticks> stage_end_;  // on the axis of work of the whole run
     std::vector<double> cumulative_share_;
     Ticks interval_ = 0;
+    double nodes_ = 1.0;
     std::int64_t replicas_ = 0;
 
     Engine engine_{kTimers};

@@ -117,6 +117,7 @@ Result<void> validate(const RunSetup& setup) {
         {"straggler.slow_rate_per_device_s", setup.straggler.slow_rate_per_device_s, 0.0, 1.0},
         {"straggler.slow_loss_ratio", setup.straggler.slow_loss_ratio, 0.0, 1e3},
         {"straggler.slow_detection_s", setup.straggler.slow_detection_s, 0.0, kLongestTime_s},
+        {"straggler.repair_s", setup.straggler.repair_s, 0.0, kLongestTime_s},
         {"maintenance.interval_s", setup.maintenance.interval_s, 0.0, kLongestTime_s},
         {"maintenance.duration_s", setup.maintenance.duration_s, 0.0, kLongestTime_s},
         {"defect.outstanding", setup.defect.outstanding, 0.0, 1e4},

@@ -91,6 +91,7 @@ struct StragglerModel {
     double slow_rate_per_device_s = 0.0;  // devices that turn slow
     double slow_loss_ratio = 0.0;         // mean, exponential: what one slow device costs all
     double slow_detection_s = 86400.0;    // mean, exponential, until it is found and evicted
+    double repair_s = 86400.0;            // mean, exponential, of an evicted node
 };
 
 struct MaintenanceModel {
