@@ -56,12 +56,8 @@ std::string words_of(const Range& range, std::string_view unit) {
 // The campaign's deadline in days: as the projection gives it, else as the campaign does.
 std::optional<double> deadline_days(const Json& projection, const Json& campaign) {
     if (const auto days = first_number(projection, {"deadline_days"})) return days;
-    const Json& decision = member(campaign, "decision");
-    if (const auto seconds = first_number(decision, {"finish_within_s"})) {
-        return *seconds / kSecondsPerDay;
-    }
-    const auto written = parse_duration(text(member(decision, "finish_within")));
-    return written ? std::optional(written->count / kSecondsPerDay) : std::nullopt;
+    const auto seconds = first_number(member(campaign, "decision"), {"finish_within_s"});
+    return seconds ? std::optional(*seconds / kSecondsPerDay) : std::nullopt;
 }
 
 // A track from zero with the p10 to p90 band, the median and the deadline on it.
@@ -109,25 +105,6 @@ std::string probability(const Json& projection) {
                        decided.empty() ? "" : "; decided by " + escaped(decided, 300));
 }
 
-std::string bars_head(std::string_view title, std::string_view names, std::string_view values) {
-    return fmt::format(
-        "<h4>{}</h4>\n<table class=\"bars\"><thead><tr><th scope=\"col\">{}</th><th scope=\"col\" "
-        "class=\"number\">{}</th><th scope=\"col\"><span "
-        "class=\"hidden\">Bar</span></th></tr></thead>"
-        "<tbody>\n",
-        title, names, values);
-}
-
-// `left` and `width` are shares of the track, 0 to 1.
-std::string bar_row(const std::string& name_html, const std::string& value_html,
-                    std::string_view style, double left, double width) {
-    return fmt::format(
-        R"(<tr><th scope="row">{}</th><td class="number">{}</td><td class="track"><span class="bar {}" )"
-        R"(style="margin-left:{:.2f}%;width:{:.2f}%"></span></td></tr>)"
-        "\n",
-        name_html, value_html, style, left * 100.0, width * 100.0);
-}
-
 // Where the wall time goes: each loss hangs where the one before it ended, useful work last.
 std::string waterfall(const Json& projection) {
     const Json& parts = member(member(projection, "goodput"), "waterfall");
@@ -156,7 +133,7 @@ std::string waterfall(const Json& projection) {
     if (!useful.empty()) {
         html += bar_row("useful", useful, "useful", begin, std::min(useful_ratio, 1.0 - begin));
     }
-    return html + "</tbody></table>\n";
+    return html + std::string(kBarsEnd);
 }
 
 // How far each input alone moves the answer: bars between the two finish dates, longest first.
@@ -199,25 +176,23 @@ std::string tornado(const Json& projection) {
             known ? fmt::format("{:.3g} to {:.3g}", *bar.low, *bar.high) : std::string(kUnknown),
             "either", left / span, width / span);
     }
-    return html + "</tbody></table>\n";
+    return html + std::string(kBarsEnd);
 }
 
-// "restart_s: at most 360 s, now 600 s".
+// "restart_s: at most 360 s (now 600 s)"; an open blocker has nothing but its reason.
 std::string requirement(const Json& point) {
-    if (point.is_string()) return escaped(text(point));
     const std::string unit = first_text(point, {"unit"});
     const auto needed = first_number(point, {"needed"});
     const auto now = first_number(point, {"now"});
     std::string direction = first_text(point, {"direction"});
     std::ranges::replace(direction, '_', ' ');
     const std::string why = first_text(point, {"reason"});
-    std::string line = escaped(first_text(point, {"name"}), 100) + ": ";
-    line += needed ? fmt::format("{} <strong>{}</strong>", escaped(direction, 20),
-                                 figure_text(*needed, unit))
-                   : fmt::format("<span class=\"missing\">{}</span>",
-                                 escaped(why.empty() ? "nothing is enough" : why, 300));
+    std::string line = code(first_text(point, {"name"})) + ": " + escaped(direction, 20) + " ";
+    if (needed) line += fmt::format("<strong>{}</strong> ", figure_text(*needed, unit));
     if (now)
-        line += fmt::format(" <span class=\"interval\">(now {})</span>", figure_text(*now, unit));
+        line += fmt::format("<span class=\"interval\">(now {})</span> ", figure_text(*now, unit));
+    if (!why.empty()) line += fmt::format("<span class=\"missing\">{}</span>", escaped(why, 300));
+    if (!needed && why.empty()) line += kUnknown;
     return line;
 }
 
@@ -231,8 +206,9 @@ std::string must_be_true(const Json& projection) {
 
 // Finish dates of all histories.
 std::string date_histogram(const Json& projection) {
-    const auto edges = numbers(member(projection, "finish_days_histogram_edges"));
-    const auto counts = numbers(member(projection, "finish_days_histogram"));
+    const Json& histogram = member(member(projection, "finish_days"), "histogram");
+    const auto edges = numbers(member(histogram, "edges_days"));
+    const auto counts = numbers(member(histogram, "histories"));
     if (counts.empty() || edges.size() <= counts.size()) return {};
     const auto deadline = first_number(projection, {"deadline_days"});
     Json labels = Json::array();

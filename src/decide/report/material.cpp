@@ -1,5 +1,7 @@
 #include "decide/report/material.hpp"
 
+#include <fmt/format.h>
+
 #include "decide/report/numbers.hpp"
 
 namespace ascertain::report {
@@ -15,10 +17,18 @@ std::optional<T> read_body(Material& material, const Record& record,
     return std::nullopt;
 }
 
+std::string key_of(std::string_view check, std::string_view device) {
+    return fmt::format("{}\n{}", check, device);
+}
+
 void add(Material& material, const Record& record) {
     if (record.kind == "attempt") {
         if (auto attempt = read_body(material, record, evidence::attempt_from_json)) {
+            const bool counts = attempt->outcome == evidence::Outcome::kCompleted &&
+                                attempt->role == evidence::Role::kMeasure;
+            const std::string key = key_of(attempt->check, attempt->device);
             material.attempts.push_back({&record, std::move(*attempt)});
+            if (counts) material.measured_index[key] = material.attempts.size() - 1;
         }
     } else if (record.kind == "context") {
         auto context = read_body(material, record, evidence::context_from_json);
@@ -31,18 +41,13 @@ void add(Material& material, const Record& record) {
     } else if (record.kind == "finished" || record.kind == "interrupted") {
         material.end = read_body(material, record, evidence::session_end_from_json);
     } else if (record.kind == "plan") {
-        material.plan = &record;
+        material.plans.push_back(&record);
     } else if (record.kind == "projection") {
         material.projection = &record;
     }
 }
 
 }  // namespace
-
-const Json& Material::plan_document() const {
-    static const Json kNone;
-    return plan == nullptr ? kNone : member(plan->body, "document");
-}
 
 const Json& Material::projection_document() const {
     if (projection != nullptr) return member(projection->body, "document");
@@ -64,14 +69,8 @@ Material gather(const ReportInput& input) {
 
 const RecordedAttempt* measured(const Material& material, std::string_view check,
                                 std::string_view device) {
-    const RecordedAttempt* last = nullptr;
-    for (const auto& recorded : material.attempts) {
-        const auto& attempt = recorded.attempt;
-        const bool counts = attempt.outcome == evidence::Outcome::kCompleted &&
-                            attempt.role == evidence::Role::kMeasure;
-        if (counts && attempt.check == check && attempt.device == device) last = &recorded;
-    }
-    return last;
+    const auto found = material.measured_index.find(key_of(check, device));
+    return found == material.measured_index.end() ? nullptr : &material.attempts[found->second];
 }
 
 }  // namespace ascertain::report

@@ -30,12 +30,12 @@ struct Material {
     std::optional<evidence::SessionContext> context{};  // of the first session
     std::optional<evidence::RequiredSet> required{};
     std::optional<evidence::SessionEnd> end{};  // of the last session; absent while it runs
-    const Record* plan = nullptr;               // the last of their kinds
-    const Record* projection = nullptr;
+    std::vector<const Record*> plans{};         // one per stage of the campaign
+    const Record* projection = nullptr;         // the last one
+    std::map<std::string, std::size_t, std::less<>> measured_index{};  // see measured() below
 
     [[nodiscard]] const judge::Verdict& verdict() const { return input.verdict; }
-    // The simulator's documents, or null.
-    [[nodiscard]] const Json& plan_document() const;
+    // The simulator's document, or null.
     [[nodiscard]] const Json& projection_document() const;
     // The campaign as read; null when no context was recorded.
     [[nodiscard]] const Json& campaign() const;

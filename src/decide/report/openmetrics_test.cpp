@@ -39,8 +39,7 @@ std::string broken_rule(const std::string& text) {
             family = match[1];
             if (!families.insert(family).second) return "declared twice: " + line;
         } else if (std::regex_match(line, match, kUnit)) {
-            if (match[1] != family || !family.ends_with(match[2].str()))
-                return "unit: " + line;
+            if (match[1] != family || !family.ends_with(match[2].str())) return "unit: " + line;
         } else if (std::regex_match(line, match, kHelp)) {
             if (match[1] != family) return "help: " + line;
         } else if (std::regex_match(line, match, kSample)) {

@@ -180,6 +180,24 @@ std::string table(const Table& content) {
     return html + "</tbody></table></div>\n";
 }
 
+std::string bars_head(std::string_view title, std::string_view names, std::string_view values) {
+    return fmt::format(
+        "<h4>{}</h4>\n<table class=\"bars\"><thead><tr><th scope=\"col\">{}</th><th scope=\"col\" "
+        "class=\"number\">{}</th><th scope=\"col\"><span "
+        "class=\"hidden\">Bar</span></th></tr></thead>"
+        "<tbody>\n",
+        title, names, values);
+}
+
+std::string bar_row(const std::string& name_html, const std::string& value_html,
+                    std::string_view style, double left, double width) {
+    return fmt::format(
+        R"(<tr><th scope="row">{}</th><td class="number">{}</td><td class="track"><span class="bar {}" )"
+        R"(style="margin-left:{:.2f}%;width:{:.2f}%"></span></td></tr>)"
+        "\n",
+        name_html, value_html, style, left * 100.0, width * 100.0);
+}
+
 std::string chart(const Chart& content) {
     const std::string id = anchor("chart-", content.key);
     return fmt::format(

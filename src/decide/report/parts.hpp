@@ -61,6 +61,14 @@ struct Table {
 };
 [[nodiscard]] std::string table(const Table& content);
 
+// A table whose last column is a bar: the head, then rows, then kBarsEnd. `left` and `width` are
+// shares of the track, 0 to 1; `style` is "loss", "useful" or "either".
+[[nodiscard]] std::string bars_head(std::string_view title, std::string_view names,
+                                    std::string_view values);
+[[nodiscard]] std::string bar_row(const std::string& name_html, const std::string& value_html,
+                                  std::string_view style, double left, double width);
+inline constexpr std::string_view kBarsEnd = "</tbody></table>\n";
+
 // A chart for report.js: `drawing` is what it draws, `summary` says the same in one sentence to
 // those who cannot see it, `numbers` is the table behind it.
 struct Chart {

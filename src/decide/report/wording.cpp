@@ -129,22 +129,18 @@ std::vector<const judge::Blocker*> blockers_worst_first(const Verdict& verdict) 
 }
 
 std::string model_name(const Json& campaign) {
-    const Json& model = member(campaign, "model");
-    const std::string name = text(member(model, "name"));
-    if (!name.empty()) return name;
-    std::string config = file_name(text(member(model, "config")));
+    std::string config = file_name(text(member(campaign, "model_config")));
     if (config.ends_with(".json")) config.resize(config.size() - 5);
     return config;
 }
 
 std::string fleet_name(const Json& campaign) {
-    const Json& fleets = member(campaign, "fleet");
-    const Json list = fleets.is_array() ? fleets : Json::array({fleets});
+    const Json& fleets = member(campaign, "fleets");
     std::string names;
-    for (const Json& fleet : list) {
-        const std::string chip = text(member(fleet, "chip"));
+    for (std::size_t i = 0; fleets.is_array() && i < fleets.size(); ++i) {
+        const std::string chip = text(member(fleets[i], "chip"));
         if (chip.empty()) continue;
-        const auto count = number(member(fleet, "count"));
+        const auto count = number(member(fleets[i], "count"));
         names += fmt::format("{}{} × {}", names.empty() ? "" : ", ",
                              count ? readable(*count, "count") : "?", file_name(chip));
     }

@@ -174,6 +174,8 @@
   filter();
   addEventListener("hashchange", unfold);
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", draw);
-  addEventListener("beforeprint", draw);
-  addEventListener("afterprint", draw);
+  // Paper is white: charts are drawn anew in the light colours.
+  const print = on => { document.documentElement.classList.toggle("printing", on); draw(); };
+  addEventListener("beforeprint", () => print(true));
+  addEventListener("afterprint", () => print(false));
 })();

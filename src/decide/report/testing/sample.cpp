@@ -29,9 +29,9 @@ std::string append(Sample& sample, std::string kind, Json body) {
 }
 
 Json campaign() {
-    return {{"model", {{"config", "../models/deepseek-r1.json"}}},
-            {"fleet", {{"chip", "ascend-910b2"}, {"count", 8192}}},
-            {"decision", {{"finish_within", "90 d"}, {"budget", "60 MUSD"}}}};
+    return {{"model_config", "../models/deepseek-r1.json"},
+            {"fleets", Json::array({{{"chip", "ascend-910b2"}, {"count", 8192}}})},
+            {"decision", {{"finish_within_s", 90.0 * 86400.0}, {"budget_usd", 60e6}}}};
 }
 
 void begin(Sample& sample, const std::string& device) {
@@ -174,11 +174,15 @@ Json projection() {
                                          {{"name", "straggler"}, {"ratio", 0.039}},
                                          {{"name", "debugging"}, {"ratio", 0.11}},
                                          {{"name", "useful"}, {"ratio", 0.711}}})}}},
-            {"finish_days", {{"p10", 81.0}, {"p50", 104.0}, {"p90", 151.0}}},
+            {"finish_days",
+             {{"p10", 81.0},
+              {"p50", 104.0},
+              {"p90", 151.0},
+              {"histogram",
+               {{"edges_days", Json::array({70, 80, 90, 100, 110, 120, 130, 140, 150, 160, 170})},
+                {"histories", Json::array({31, 204, 410, 602, 555, 380, 240, 160, 90, 40})}}}}},
             {"deadline_days", 90.0},
-            {"finish_days_histogram_edges",
-             Json::array({70, 80, 90, 100, 110, 120, 130, 140, 150, 160, 170})},
-            {"finish_days_histogram", Json::array({31, 204, 410, 602, 555, 380, 240, 160, 90, 40})},
+
             {"probability_of_deadline",
              {{"low", 0.05},
               {"mid", 0.22},
@@ -253,7 +257,21 @@ Json plans() {
                         {"memory_bytes", 5.1e10},
                         {"tokens_per_s", 6.7e6 - 3e5 * i},
                         {"mfu_ratio", 0.31 - 0.02 * i},
-                        {"bound_by", "compute"}});
+                        {"bound_by", "compute"},
+                        {"low_s", 7.9 + 0.7 * i},
+                        {"high_s", 12.8 + 0.7 * i},
+                        {"parts",
+                         {{"matrix_s", 5.1},
+                          {"ep_exposed_s", 1.9},
+                          {"bubble_s", 1.2},
+                          {"dp_exposed_s", 0.7},
+                          {"host_s", 0.0}}},
+                        {"memory",
+                         {{"pipeline_rank", 3},
+                          {"weights_bytes", 1.1e10},
+                          {"optimizer_bytes", 1.9e10},
+                          {"activations_bytes", 1.6e10}}},
+                        {"worse_because", i == 0 ? Json() : Json("the bubble is longer")}});
     }
     return {{"schema", "ascertain.plan/1"},
             {"considered", 21480},
@@ -391,7 +409,7 @@ Sample screened_cpu() {
     append(sample, "required", evidence::to_json(set));
     foretell(sample, "ops.speed.mm", "cpu", 0.0031, 0.0034, true);
     foretell(sample, "ops.speed.bmm", "cpu", 0.0009, 0.0021, false);
-    append(sample, "plan", {{"document", plans()}});
+    append(sample, "plan", {{"stage", "pretrain"}, {"document", plans()}});
     append(sample, "projection", {{"document", projection()}});
     add_operators(sample, "cpu", true);
     add_training(sample, "cpu", true);
@@ -434,7 +452,7 @@ Sample failing_device() {
            evidence::to_json(evidence::RequiredSet{"standard", "device", 7, {}, {}}));
     foretell(sample, "ops.speed.mm", device, 0.0031, 0.0092, true);
     foretell(sample, "ops.speed.bmm", device, 0.0009, 0.0010, true);
-    append(sample, "plan", {{"document", plans()}});
+    append(sample, "plan", {{"stage", "pretrain"}, {"document", plans()}});
     append(sample, "projection", {{"document", blocked_projection()}});
     add_operators(sample, device, false);
     add_training(sample, device, false);
