@@ -10,6 +10,7 @@
 #include "base/units.hpp"
 #include "decide/judge/dates.hpp"
 #include "decide/judge/ladder.hpp"
+#include "decide/judge/presence.hpp"
 #include "decide/judge/questions.hpp"
 #include "decide/judge/reading.hpp"
 #include "decide/judge/status.hpp"
@@ -30,27 +31,6 @@ struct Weighed {
     Weight weight = Weight::kInconclusive;
     Blocker blocker;
 };
-
-std::vector<std::string> members_of(std::string_view group) {
-    std::vector<std::string> members;
-    while (!group.empty()) {
-        const auto comma = group.find(',');
-        members.emplace_back(group.substr(0, comma));
-        group = comma == std::string_view::npos ? "" : group.substr(comma + 1);
-    }
-    return members;
-}
-
-bool is_cpu(std::string_view group) {
-    const auto members = members_of(group);
-    return !members.empty() &&
-           std::ranges::all_of(members, [](const auto& name) { return name == "cpu"; });
-}
-
-// An accelerator that is really there.
-bool is_chip(std::string_view member) {
-    return member != "cpu" && member != "simulated" && !member.starts_with("simulated:");
-}
 
 bool is_control(const evidence::Attempt& attempt) {
     return attempt.role == Role::kControl || attempt.role == Role::kControlClean;
@@ -118,12 +98,15 @@ Comparison compare(const Run& run, const Foretold& foretold) {
 
 Weighed blocker_of(const Comparison& comparison) {
     const auto& prediction = comparison.prediction;
+    const double value = *comparison.measured;
+    const bool missed = value < prediction.low || value > prediction.high;
+    const auto what = missed ? fmt::format("foretold to lie between {:.4g} and {:.4g}",
+                                           prediction.low, prediction.high)
+                             : std::string("which was foretold only after it had been measured");
     return {Weight::kInconclusive,
             {prediction.check,
-             fmt::format("{} on {} was measured as {:.4g} {}, foretold to lie between {:.4g} and "
-                         "{:.4g}",
-                         prediction.metric, prediction.device, *comparison.measured,
-                         prediction.unit, prediction.low, prediction.high),
+             fmt::format("{} on {} was measured as {:.4g} {}, {}", prediction.metric,
+                         prediction.device, value, prediction.unit, what),
              "explain the difference, or calibrate again and measure again",
              {comparison.record}}};
 }
@@ -185,7 +168,7 @@ bool left_out_by_choice(std::string_view why) {
 }
 
 // Everything that keeps the whole run, whatever its checks say, from being QUALIFIED.
-std::vector<Weighed> caps_of(const Run& run, bool chip_present) {
+std::vector<Weighed> caps_of(const Run& run, const Presence& presence) {
     std::vector<Weighed> caps;
     const auto cap = [&](std::string check, std::string reason, std::string remedy) {
         caps.push_back(
@@ -213,9 +196,8 @@ std::vector<Weighed> caps_of(const Run& run, bool chip_present) {
         cap("scope", fmt::format("\"{}\" is no rung", shortened(run.rung, 40)),
             "run it with --rung device");
     }
-    if (!chip_present) {
-        cap("scope", "no chip of the fleet was under test: the CPU and the simulated chip rehearse",
-            "run it where one device of the fleet's kind is");
+    if (!presence.doubt.empty()) {
+        cap("scope", presence.doubt, "run it where one device of the fleet's kind is");
     }
     for (const auto& item : run.left_out) {
         const auto colon = item.find(": ");
@@ -283,7 +265,7 @@ void answer_questions(const Run& run, Verdict& verdict) {
 }
 
 // Everything that weighs against QUALIFIED, in the order in which it was found.
-std::vector<Weighed> weigh(const Run& run, const Verdict& verdict, bool chip_present) {
+std::vector<Weighed> weigh(const Run& run, const Verdict& verdict, const Presence& presence) {
     std::vector<Weighed> weighed;
     for (const auto& check : verdict.checks) {
         if (!check.required || check.weight == Weight::kPass) continue;
@@ -307,7 +289,7 @@ std::vector<Weighed> weigh(const Run& run, const Verdict& verdict, bool chip_pre
     for (const auto& comparison : verdict.comparisons) {
         if (comparison.blocks) weighed.push_back(blocker_of(comparison));
     }
-    for (auto& cap : caps_of(run, chip_present)) weighed.push_back(std::move(cap));
+    for (auto& cap : caps_of(run, presence)) weighed.push_back(std::move(cap));
     return weighed;
 }
 
@@ -326,8 +308,9 @@ Verdict judge_run(const std::vector<evidence::Record>& records, const CriteriaSe
     apply_waivers(verdict, in_force(waivers, today));
     answer_questions(run, verdict);
 
-    const bool chip_present = std::ranges::any_of(verdict.scope.devices, is_chip);
-    auto weighed = weigh(run, verdict, chip_present);
+    const Json campaign = run.context ? run.context->campaign : Json::object();
+    const Presence presence = presence_of(verdict.scope.devices, run.devices, campaign);
+    auto weighed = weigh(run, verdict, presence);
     const auto recorded = day_of(run.last_time_utc);
     if (recorded && *recorded + kValidity < today) {
         weighed.push_back({Weight::kInconclusive,
@@ -349,8 +332,7 @@ Verdict judge_run(const std::vector<evidence::Record>& records, const CriteriaSe
     verdict.verdict = word_of(overall);
     const bool qualified = verdict.verdict == VerdictWord::kQualified;
     if (qualified) verdict.scope.valid_until = to_text(*recorded + kValidity);
-    verdict.next_rung = next_rung(
-        {run.rung, qualified, chip_present, run.context ? run.context->campaign : Json::object()});
+    verdict.next_rung = next_rung({run.rung, qualified, presence.chip, campaign});
     return verdict;
 }
 

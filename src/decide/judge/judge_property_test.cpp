@@ -114,7 +114,6 @@ TEST(JudgeProperty, EvenAChainForgedAroundAMissingRecordIsNotQualified) {
     const auto entries = healthy(Plan{});
     for (std::size_t gone = 0; gone < entries.size(); ++gone) {
         const bool optional = entries[gone].kind == "prediction" ||
-                              entries[gone].kind == "context" ||
                               entries[gone].body.value("check", "") == "speed.mm";
         if (optional) continue;
         auto part = entries;

@@ -258,6 +258,27 @@ TEST(Judge, TheSimulatedChipRehearsesAndNeverQualifies) {
     EXPECT_EQ(verdict.blockers.size(), 1u);
 }
 
+TEST(Judge, AnotherChipThanTheFleetsIsNotQualifiedForIt) {
+    Plan other;
+    other.descriptions[0]["name"] = "Ascend910A";
+    const auto verdict = judged(healthy(other));
+    EXPECT_EQ(verdict.verdict, VerdictWord::kInconclusive);
+    EXPECT_THAT(verdict.blockers, blocker_saying("npu:0 (Ascend910A) is not shown to be a chip"));
+    Plan named;  // the catalog knows it under another name
+    named.descriptions[0] = Json{{"device", "npu:0"}, {"name", "B"}, {"chip", "ascend-910b2"}};
+    named.campaign["fleets"][0]["chip"] = "../chips/ascend-910b2.toml";
+    EXPECT_EQ(judged(healthy(named)).verdict, VerdictWord::kQualified);
+    Plan contradicted = named;
+    contradicted.descriptions[0]["chip"] = "ascend-910a";
+    EXPECT_EQ(judged(healthy(contradicted)).verdict, VerdictWord::kInconclusive);
+    Plan silent;
+    silent.descriptions = Json::array();
+    EXPECT_EQ(judged(healthy(silent)).verdict, VerdictWord::kInconclusive);
+    Plan fleetless;
+    fleetless.campaign = Json::object();
+    EXPECT_THAT(judged(healthy(fleetless)).blockers, blocker_saying("names no chip"));
+}
+
 TEST(Judge, AMeasurementOutsideItsCalibratedPredictionBlocks) {
     const auto verdict = judged(
         with(Plan{}, "speed.mm", Role::kMeasure, {attempt("speed.mm", Role::kMeasure, 0.9)}));
@@ -283,6 +304,7 @@ TEST(Judge, APredictionWrittenAfterItsMeasurementForetoldNothing) {
     const auto verdict = judged(entries);
     EXPECT_FALSE(verdict.comparisons[0].inside);
     EXPECT_EQ(verdict.verdict, VerdictWord::kInconclusive);
+    EXPECT_THAT(verdict.blockers, blocker_saying("foretold only after"));
 }
 
 TEST(Judge, WaiversHoldUntilTheirDateAndAreListed) {

@@ -28,8 +28,8 @@ inline std::vector<evidence::Record> chained(const std::vector<Entry>& entries) 
         ASCERTAIN_ASSERT(line.ok());
         head = record.hash;
         // As it is read back: text that was no UTF-8 is mended by then.
-        records.push_back(*evidence::from_line(
-            std::string_view(*line).substr(0, line->size() - 1), record.id()));
+        records.push_back(
+            *evidence::from_line(std::string_view(*line).substr(0, line->size() - 1), record.id()));
     }
     return records;
 }
@@ -76,6 +76,8 @@ struct Plan {
         {"speed.mm", "npu:0", "compute", "speed", false, true, false, 1.0},
     };
     std::vector<std::string> left_out;
+    Json descriptions =
+        Json::array({Json{{"device", "npu:0"}, {"type", "npu"}, {"name", "Ascend910B2"}}});
     Json campaign = Json{
         {"fleets",
          Json::array({Json{{"chip", "ascend-910b2"}, {"count", 8192}, {"chips_per_node", 8}}})},
@@ -88,6 +90,7 @@ inline Entry context_entry(const Plan& plan) {
     context.host = "node1";
     context.time_utc = "2026-11-24T00:00:00Z";
     context.campaign = plan.campaign;
+    context.devices = plan.descriptions;
     context.software = Json{{"torch", "2.13.0"}};
     return {"context", evidence::to_json(context)};
 }
