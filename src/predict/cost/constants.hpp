@@ -16,10 +16,10 @@
 namespace ascertain::cost {
 
 enum class Constant : std::size_t {
-    kGemmShare,        // of the dense peak that a large bf16 or fp16 matrix product reaches
-    kGemmFp8Share,     // the same in fp8
-    kGemmFp4Share,     // the same in fp4
-    kFlashShare,       // of the peak, fused attention forward, causal FLOPs
+    kGemmShare,     // of the best product on record for the chip that large bf16 or fp16 ones reach
+    kGemmFp8Share,  // the same in fp8
+    kGemmFp4Share,  // the same in fp4
+    kFlashShare,    // of the peak, fused attention forward, causal FLOPs
     kFlashBackward,    // speed of its backward relative to the forward
     kBmmShare,         // of the peak, the two products of unfused attention
     kScoreTraffic,     // bytes of unfused softmax over the 13 bytes per score of Megatron's kernels
@@ -81,6 +81,7 @@ struct ConstantRow {
     double die_spread;        // of a die's deviation from it
     double framework_spread;  // of a framework's
     double fabric_spread;     // of a scale-out fabric's
+    double release_spread;    // of one year's releases of a framework, from the framework
 };
 [[nodiscard]] const std::array<ConstantRow, kConstantCount>& constant_table();
 [[nodiscard]] std::string_view name_of(Constant which);
@@ -110,6 +111,9 @@ struct IntervalWidths {
     double experts = 0.35;  // mixture-of-experts, on top of the others
 };
 
+// "nemo-2025"; empty when either is unknown.
+[[nodiscard]] std::string release_name(std::string_view framework, std::int64_t year);
+
 // Everything fitted, as data/cost/constants.toml holds it.
 class CostBook {
 public:
@@ -131,12 +135,14 @@ public:
     // The constants for a chip (with its aliases), a framework and a fabric; empty names mean
     // unknown, and unknown means the global value with the spread of its kind.
     [[nodiscard]] Resolved resolve(const std::vector<std::string>& chip_names,
-                                   std::string_view framework, std::string_view fabric) const;
+                                   std::string_view framework, std::int64_t year,
+                                   std::string_view fabric) const;
 
     std::array<Effect, kConstantCount> global{};  // factor holds the value itself
     std::vector<Group> dies;
     std::vector<Group> frameworks;
     std::vector<Group> fabrics;
+    std::vector<Group> releases;  // named by release_name()
     IntervalWidths widths;
     std::int64_t rows = 0;                // measured steps behind the fit
     std::string fitted_on;                // which rows, for people

@@ -141,7 +141,7 @@ Result<CostBook> CostBook::parse(std::string_view text, std::string_view name) {
     book.widths.experts = (*widths)["experts"].value_or(book.widths.experts);
     for (auto [key, groups] :
          {std::pair{"die", &book.dies}, std::pair{"framework", &book.frameworks},
-          std::pair{"fabric", &book.fabrics}}) {
+          std::pair{"fabric", &book.fabrics}, std::pair{"release", &book.releases}}) {
         Result<std::vector<Group>> read = read_groups(root, key, name);
         if (!read) return read.error();
         *groups = std::move(read).value();
@@ -173,6 +173,7 @@ std::string CostBook::to_toml() const {
     write_groups(out, "die", dies);
     write_groups(out, "framework", frameworks);
     write_groups(out, "fabric", fabrics);
+    write_groups(out, "release", releases);
     return out;
 }
 

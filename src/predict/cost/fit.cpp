@@ -50,6 +50,7 @@ Fit::Fit(const std::vector<PublishedRun>& runs, const CostBook& groups, const Fi
         row.die = place_of(dies_, die_name(groups, run));
         row.framework = place_of(frameworks_, run.framework);
         row.fabric = place_of(fabrics_, run.job.fabric);
+        row.release = place_of(releases_, release_name(run.framework, run.job.software_year));
         row.series = place_of(series_, run.series);
         row.measured = std::log(run.measured_step_s);
         const auto square = [](double x) { return x * x; };
@@ -82,6 +83,7 @@ void Fit::lay_out_parameters() {
     deviations(dies_.size(), &ConstantRow::die_spread, die_slot_);
     deviations(frameworks_.size(), &ConstantRow::framework_spread, framework_slot_);
     deviations(fabrics_.size(), &ConstantRow::fabric_spread, fabric_slot_);
+    deviations(releases_.size(), &ConstantRow::release_spread, release_slot_);
     series_begin_ = prior_mean_.size();
     prior_mean_.resize(series_begin_ + series_.size(), 0.0);
     prior_spread_.resize(series_begin_ + series_.size(), options_.series_spread);
@@ -90,7 +92,8 @@ void Fit::lay_out_parameters() {
 Fit::Slots Fit::slots(const Row& row, std::size_t c) const {
     return {static_cast<std::ptrdiff_t>(c), die_slot_[row.die * kConstantCount + c],
             framework_slot_[row.framework * kConstantCount + c],
-            fabric_slot_[row.fabric * kConstantCount + c]};
+            fabric_slot_[row.fabric * kConstantCount + c],
+            release_slot_[row.release * kConstantCount + c]};
 }
 
 Constants Fit::constants_of(const Row& row, const std::vector<double>& theta) const {
@@ -98,7 +101,7 @@ Constants Fit::constants_of(const Row& row, const std::vector<double>& theta) co
     for (std::size_t c = 0; c < kConstantCount; ++c) {
         const Slots s = slots(row, c);
         double log_value = 0.0;
-        for (const std::ptrdiff_t slot : {s.global, s.die, s.framework, s.fabric})
+        for (const std::ptrdiff_t slot : {s.global, s.die, s.framework, s.fabric, s.release})
             if (slot != kNone) log_value += theta[static_cast<std::size_t>(slot)];
         constants.value[c] = std::exp(log_value);
     }
@@ -184,7 +187,7 @@ bool Fit::improve(const Lines* lines, const std::vector<bool>& used, std::vector
         for (std::size_t c = 0; c < kConstantCount; ++c) {
             if (linear.slope[c] == 0.0) continue;
             const Slots s = slots(row, c);
-            for (const std::ptrdiff_t slot : {s.global, s.die, s.framework, s.fabric})
+            for (const std::ptrdiff_t slot : {s.global, s.die, s.framework, s.fabric, s.release})
                 if (slot != kNone)
                     sparse.emplace_back(static_cast<std::size_t>(slot), linear.slope[c]);
         }
@@ -266,6 +269,7 @@ CostBook Fit::book(const Solution& solution, const std::vector<bool>& used,
     groups(dies_, die_slot_, &Row::die, book.dies);
     groups(frameworks_, framework_slot_, &Row::framework, book.frameworks);
     groups(fabrics_, fabric_slot_, &Row::fabric, book.fabrics);
+    groups(releases_, release_slot_, &Row::release, book.releases);
     // Membership and cores come with the classes; a class without rows keeps its cores.
     for (const Group& known : groups_.dies) {
         const auto same = std::find_if(book.dies.begin(), book.dies.end(), [&](const Group& group) {

@@ -74,12 +74,13 @@ private:
         std::size_t die = 0;
         std::size_t framework = 0;
         std::size_t fabric = 0;
+        std::size_t release = 0;
         std::size_t series = 0;
         double measured = 0.0;  // log seconds
         double variance = 0.0;
     };
     struct Slots {  // parameters that a constant of a row adds up from; -1: none
-        std::ptrdiff_t global, die, framework, fabric;
+        std::ptrdiff_t global, die, framework, fabric, release;
     };
 
     [[nodiscard]] Slots slots(const Row& row, std::size_t constant) const;
@@ -94,9 +95,10 @@ private:
     CostBook groups_;
     FitOptions options_;
     std::vector<Row> rows_;
-    std::vector<std::string> dies_, frameworks_, fabrics_, series_;
+    std::vector<std::string> dies_, frameworks_, fabrics_, releases_, series_;
     std::vector<double> prior_mean_, prior_spread_;
-    std::vector<std::ptrdiff_t> die_slot_, framework_slot_, fabric_slot_;  // [group][constant]
+    std::vector<std::ptrdiff_t> die_slot_, framework_slot_, fabric_slot_,
+        release_slot_;  // [group][constant]
     std::size_t series_begin_ = 0;
     mutable Workspace space_;
 };

@@ -10,6 +10,8 @@ namespace {
 
 using catalog::Format;
 
+constexpr double kAchievedUnknown = 0.8;  // median of the catalog's measured chips
+
 Format activation_format(model::Dtype dtype) {
     switch (dtype) {
         case model::Dtype::kFp32: return Format::kFp32;
@@ -79,6 +81,8 @@ Result<Machine> resolve_machine(const catalog::Fleet& fleet, const TrainingJob& 
         std::max(chip.peak(Format::kFp32).value.value_or(FlopsPerSecond{0.0}).count,
                  chip.peak(Format::kTf32).value.value_or(FlopsPerSecond{0.0}).count);
     if (machine.peak_fp32 <= 0.0) machine.peak_fp32 = machine.peak / 4.0;
+    // The best product somebody measured tells dies apart before any step was measured on them.
+    machine.achieved = std::min(1.0, chip.achieved.fraction.value.value_or(kAchievedUnknown));
     machine.devices = static_cast<double>(fleet.count);
     machine.devices_per_node = static_cast<double>(fleet.chips_per_node);
     // A fleet within one node never leaves its domain, whatever the catalog knows of the fabric.
@@ -102,7 +106,7 @@ Result<Machine> resolve_machine(const catalog::Fleet& fleet, const TrainingJob& 
     machine.full_bisection_devices = static_cast<double>(fleet.full_bisection_devices);
     std::vector<std::string> names{chip.id};
     names.insert(names.end(), chip.aliases.begin(), chip.aliases.end());
-    machine.resolved = book.resolve(names, job.framework, fabric_of(fleet, job));
+    machine.resolved = book.resolve(names, job.framework, job.software_year, fabric_of(fleet, job));
     machine.constants = machine.resolved.constants;
     machine.cores = static_cast<double>(machine.resolved.cores);
     // Kernels of a new die get better for some years. docs/formulas.md#young-software
@@ -131,6 +135,7 @@ std::vector<Basis> basis_of(const catalog::Fleet& fleet, const TrainingJob& job,
     };
     const Format linear = format_of(job);
     figure(fmt::format("chip.peak_{}", catalog::name_of(linear)), chip.peak(linear), "FLOP/s");
+    figure("chip.bf16_matmul_achieved", chip.achieved.fraction, "ratio");
     figure("chip.memory_bandwidth", chip.memory_bandwidth, "B/s");
     figure("chip.memory", chip.memory, "B");
     if (fleet.count > 1) {

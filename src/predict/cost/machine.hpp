@@ -26,6 +26,7 @@ struct Machine {
     double peak = 0.0;         // of activations' format
     double peak_linear = 0.0;  // of linear layers' format
     double peak_fp32 = 0.0;
+    double achieved = 0.8;  // share of the peak that the best matrix product on record reaches
     double memory_bandwidth = 0.0;
     double memory_bytes = 0.0;
     double link = 0.0;  // scale-up, one direction

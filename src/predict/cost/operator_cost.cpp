@@ -15,7 +15,7 @@ using enum Constant;
 constexpr double kTileRows = 128.0;
 constexpr double kTileColumns = 256.0;
 constexpr double kWaveLossMax = 2.0;  // beyond that libraries split the inner dimension
-constexpr double kSumBytes = 8.0;     // read and write one fp32 number
+
 constexpr double kScoreBytesForward =
     13.0;  // Korthikanti et al. 2022, table 2, softmax and dropout
 constexpr double kScoreBytesBackward = 11.0;
@@ -131,9 +131,10 @@ double matrix_seconds(const OperatorWork& work, const Machine& machine, const Tr
     const double share =
         low ? machine.c(job.linear == LinearFormat::kFp4 ? kGemmFp4Share : kGemmFp8Share)
             : machine.c(kGemmShare);
-    double rate = share * (low         ? machine.peak_linear
-                           : work.fp32 ? machine.peak_fp32
-                                       : machine.peak);
+    double rate = share * machine.achieved *
+                  (low         ? machine.peak_linear
+                   : work.fp32 ? machine.peak_fp32
+                               : machine.peak);
     rate /= 1.0 + machine.youth * (machine.c(kYoungMatrix) + (low ? machine.c(kYoungFp8) : 0.0));
     if (work.family == OperatorWork::Class::kGrouped) rate *= machine.c(kGroupedShare);
     // Filling and emptying a tile takes a fixed time: the faster the products, the more of them it
@@ -150,8 +151,10 @@ double matrix_seconds(const OperatorWork& work, const Machine& machine, const Tr
     const double byte_s = work.bytes / machine.memory_rate();
     const double cast_s = work.cast_elements * kCastBytes * machine.c(kCastTraffic) *
                           cast_factor(job.linear) / machine.memory_rate();
+    // Sums over micro-batches are read and written, in fp32 unless all of training is in fp16.
+    const double sum_bytes = 2.0 * (job.dtype == model::Dtype::kFp16 ? 2.0 : 4.0);
     const double sum_s =
-        work.accumulated * kSumBytes * machine.c(kAccumulate) / machine.memory_rate();
+        work.accumulated * sum_bytes * machine.c(kAccumulate) / machine.memory_rate();
     return std::max(flop_s, byte_s) + cast_s + sum_s;
 }
 
