@@ -224,6 +224,13 @@ Json to_json(const Campaign& campaign) {
     for (const auto& stage : campaign.stages) stages.push_back(stage_json(stage));
     Json fleets = Json::array();
     for (const auto& fleet : campaign.fleets) fleets.push_back(fleet_json(fleet));
+    Json waivers = Json::array();
+    for (const auto& waiver : campaign.waivers) {
+        waivers.push_back({{"check", waiver.check},
+                           {"by", waiver.by},
+                           {"until", waiver.until},
+                           {"why", waiver.why}});
+    }
     const Decision& decision = campaign.decision;
     return {{"path", campaign.path},
             {"model_config", campaign.model_config},
@@ -240,7 +247,8 @@ Json to_json(const Campaign& campaign) {
                                                     ? Json(*decision.interruptions_per_day_at_most)
                                                     : Json()}}},
             {"devices", campaign.devices},
-            {"reference", campaign.reference}};
+            {"reference", campaign.reference},
+            {"waivers", std::move(waivers)}};
 }
 
 }  // namespace ascertain::app

@@ -1,6 +1,7 @@
 #include "app/command.hpp"
 
 #include <fmt/format.h>
+#include <CLI/CLI.hpp>
 
 #include <map>
 
@@ -13,7 +14,8 @@ namespace ascertain::app {
 namespace {
 
 constexpr std::string_view kAbout =
-    "Find out for certain, before betting months on it, whether a model will train - and serve - on\n"
+    "Find out for certain, before betting months on it, whether a model will train - and serve - "
+    "on\n"
     "those chips. `ascertain qualify` does the whole job with what this machine has; the other\n"
     "commands do one part of it.";
 
@@ -91,8 +93,8 @@ int dispatch(CLI::App& app, const std::map<std::string, Declared>& declared, boo
 
 void add_format_flag(CLI::App& flags, Format& format) {
     flags.add_option("--format", format, "How the result is written: table, json or csv")
-        ->transform(CLI::CheckedTransformer(
-            std::map<std::string, Format>{{"table", Format::kTable}, {"json", Format::kJson}, {"csv", Format::kCsv}}))
+        ->transform(CLI::CheckedTransformer(std::map<std::string, Format>{
+            {"table", Format::kTable}, {"json", Format::kJson}, {"csv", Format::kCsv}}))
         ->type_name("FORMAT");
 }
 
@@ -104,7 +106,8 @@ int run_command_line(int argc, char** argv) {
     bool quiet = false;
     std::map<std::string, Declared> declared;
     for (const auto& command : commands()) {
-        CLI::App* flags = app.add_subcommand(std::string(command.name), std::string(command.summary));
+        CLI::App* flags =
+            app.add_subcommand(std::string(command.name), std::string(command.summary));
         flags->footer(std::string(command.examples) + "\n\n" + std::string(kExitCodes));
         flags->add_flag("--quiet", quiet, "Print the result only, no progress");
         declared[std::string(command.name)] = {flags, command.declare(*flags)};
@@ -113,7 +116,8 @@ int run_command_line(int argc, char** argv) {
     if (argc > 1 && argv[1][0] != '-') {
         const auto names = command_names();
         if (std::ranges::find(names, argv[1]) == names.end()) {
-            return usage_error(fmt::format("\"{}\" is not a command{}", argv[1], did_you_mean(argv[1], names)));
+            return usage_error(
+                fmt::format("\"{}\" is not a command{}", argv[1], did_you_mean(argv[1], names)));
         }
     }
     try {
@@ -131,7 +135,8 @@ int run_command_line(int argc, char** argv) {
         fmt::print(stderr, "ascertain: out of memory\n");
         return kExitInternal;
     } catch (const std::exception& error) {
-        fmt::print(stderr, "ascertain: internal error: {}; please report it with the command line\n",
+        fmt::print(stderr,
+                   "ascertain: internal error: {}; please report it with the command line\n",
                    error.what());
         return kExitInternal;
     }

@@ -2,14 +2,18 @@
 // its flags and returns what runs with them.
 #pragma once
 
-#include <CLI/CLI.hpp>
 #include <functional>
 #include <span>
 #include <string>
 #include <string_view>
 
+#include "app/format.hpp"
 #include "app/home.hpp"
 #include "app/terminal.hpp"
+
+namespace CLI {
+class App;
+}
 
 namespace ascertain::app {
 
@@ -28,9 +32,6 @@ struct Command {
 
 // Parses, runs, and returns the exit code; nothing escapes.
 [[nodiscard]] int run_command_line(int argc, char** argv);
-
-// How a table-like result is written.
-enum class Format { kTable, kJson, kCsv };
 
 // Declares --format table|json|csv on `flags`, bound to `format`.
 void add_format_flag(CLI::App& flags, Format& format);

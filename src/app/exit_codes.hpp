@@ -6,7 +6,7 @@
 
 namespace ascertain::app {
 
-inline constexpr int kExitDone = 0;          // QUALIFIED, or the asked thing was done
+inline constexpr int kExitDone = 0;  // QUALIFIED, or the asked thing was done
 inline constexpr int kExitNotQualified = 1;
 inline constexpr int kExitInconclusive = 2;
 inline constexpr int kExitUsage = 64;        // bad command line

@@ -24,7 +24,8 @@ Result<std::string> read_file(const std::string& path, std::size_t size_bytes_ma
     if (!fs::is_regular_file(status)) return refuse("this is not a regular file");
     const auto size = fs::file_size(path, failed);
     if (!failed && size > size_bytes_max) {
-        return refuse(fmt::format("{} bytes is more than the {} bytes expected here", size, size_bytes_max));
+        return refuse(
+            fmt::format("{} bytes is more than the {} bytes expected here", size, size_bytes_max));
     }
     std::ifstream in(path, std::ios::binary);
     if (!in) return refuse(fmt::format("cannot be read: {}", std::strerror(errno)));
@@ -45,13 +46,15 @@ Result<void> write_file(const std::string& path, std::string_view text) {
             std::error_code ignored;
             fs::remove(beside, ignored);
             return Error{ErrorCode::kEvidence,
-                         fmt::format("cannot be written: {}; choose another place with --out", why), path};
+                         fmt::format("cannot be written: {}; choose another place with --out", why),
+                         path};
         }
     }
     std::error_code failed;
     fs::rename(beside, path, failed);
     if (failed) {
-        return Error{ErrorCode::kEvidence, fmt::format("cannot be written: {}", failed.message()), path};
+        return Error{ErrorCode::kEvidence, fmt::format("cannot be written: {}", failed.message()),
+                     path};
     }
     return {};
 }
@@ -64,7 +67,8 @@ Result<std::vector<std::string>> files_in(const std::string& directory, std::str
         if (path.ends_with(suffix)) found.push_back(path);
     }
     if (failed) {
-        return Error{ErrorCode::kBadInput, fmt::format("cannot be listed: {}", failed.message()), directory};
+        return Error{ErrorCode::kBadInput, fmt::format("cannot be listed: {}", failed.message()),
+                     directory};
     }
     std::ranges::sort(found);
     return found;

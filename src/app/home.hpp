@@ -9,11 +9,13 @@
 namespace ascertain::app {
 
 struct Home {
-    std::string root;    // holds data/
-    std::string worker;  // the worker's executable; it may be missing, which only measuring minds
+    std::string root;      // holds data/
+    std::string worker;    // the worker's executable; it may be missing, which only measuring minds
     std::string chart_js;  // Chart.js for the report; empty when it is not installed
 
-    [[nodiscard]] std::string data(const std::string& below) const { return root + "/data/" + below; }
+    [[nodiscard]] std::string data(const std::string& below) const {
+        return root + "/data/" + below;
+    }
 };
 
 // ASCERTAIN_HOME when set, else the nearest folder above the executable that holds

@@ -10,7 +10,8 @@ namespace ascertain::app {
 namespace {
 
 // A signal handler can reach nothing but a global.
-std::atomic<bool> asked_to_stop{false};  // NOLINT(cppcoreguidelines-avoid-non-const-global-variables)
+std::atomic<bool> asked_to_stop{
+    false};  // NOLINT(cppcoreguidelines-avoid-non-const-global-variables)
 
 extern "C" void on_signal(int /*signal*/) {
     if (asked_to_stop.exchange(true)) ::_exit(kExitInterrupted);
@@ -27,6 +28,8 @@ void watch_interrupts() {
     ::signal(SIGPIPE, SIG_IGN);  // NOLINT(cert-err33-c): a worker that dies is seen by its socket
 }
 
-const std::atomic<bool>& interrupted() { return asked_to_stop; }
+const std::atomic<bool>& interrupted() {
+    return asked_to_stop;
+}
 
 }  // namespace ascertain::app

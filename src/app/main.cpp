@@ -1,3 +1,5 @@
 #include "app/command.hpp"
 
-int main(int argc, char** argv) { return ascertain::app::run_command_line(argc, argv); }
+int main(int argc, char** argv) {
+    return ascertain::app::run_command_line(argc, argv);
+}

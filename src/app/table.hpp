@@ -4,15 +4,15 @@
 #include <string>
 #include <vector>
 
-#include "app/command.hpp"
+#include "app/format.hpp"
 #include "base/json.hpp"
 
 namespace ascertain::app {
 
 struct Column {
-    std::string key;    // of JSON and CSV: snake_case, unit last
-    std::string title;  // of the table
-    bool right = false; // numbers stand right
+    std::string key;     // of JSON and CSV: snake_case, unit last
+    std::string title;   // of the table
+    bool right = false;  // numbers stand right
 };
 
 // One cell: what people read, and the value for programs.

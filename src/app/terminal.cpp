@@ -27,7 +27,9 @@ Terminal::Terminal(bool quiet)
       colour_(::isatty(STDOUT_FILENO) != 0 && colours_wanted()),
       moving_(::isatty(STDERR_FILENO) != 0 && colours_wanted()) {}
 
-void Terminal::print(std::string_view line) const { fmt::print(stdout, "{}\n", line); }
+void Terminal::print(std::string_view line) const {
+    fmt::print(stdout, "{}\n", line);
+}
 
 void Terminal::say(std::string_view line) {
     if (quiet_) return;

@@ -33,7 +33,7 @@ private:
 
     bool quiet_;
     bool colour_;
-    bool moving_;          // standard error is a terminal
+    bool moving_;  // standard error is a terminal
     bool has_status_ = false;
 };
 

@@ -6,39 +6,50 @@ namespace ascertain::app {
 
 std::span<const Command> commands() {
     static constexpr std::array kCommands{
-        Command{"qualify", "Predict, measure, judge: the whole job, with what this machine has",
-                "Examples:\n"
-                "  ascertain qualify                              the first-look campaign on this machine\n"
-                "  ascertain qualify my.toml --device npu:0       a campaign of yours on one device\n"
-                "  ascertain qualify my.toml --dry-run            what would run, in which order, how long\n"
-                "  ascertain qualify my.toml --out DIR --resume   go on where a run was interrupted",
-                &declare_qualify},
+        Command{
+            "qualify", "Predict, measure, judge: the whole job, with what this machine has",
+            "Examples:\n"
+            "  ascertain qualify                              the first-look campaign on this "
+            "machine\n"
+            "  ascertain qualify my.toml --device npu:0       a campaign of yours on one device\n"
+            "  ascertain qualify my.toml --dry-run            what would run, in which order, how "
+            "long\n"
+            "  ascertain qualify my.toml --out DIR --resume   go on where a run was interrupted",
+            &declare_qualify},
         Command{"ops", "Are the model's operators there, right and repeatable on a device?",
                 "Examples:\n"
                 "  ascertain ops --model config.json --device cuda:0\n"
                 "  ascertain ops --only ops.numerics.mm --seed 7",
                 &declare_ops},
-        Command{"trial", "Does a small model of the same structure learn on a device as on the reference?",
+        Command{"trial",
+                "Does a small model of the same structure learn on a device as on the reference?",
                 "Examples:\n"
                 "  ascertain trial --model config.json --device npu:0",
                 &declare_trial},
         Command{"devices", "What this machine has: type, name, memory, libraries",
-                "Examples:\n  ascertain devices\n  ascertain devices --format json", &declare_devices},
+                "Examples:\n  ascertain devices\n  ascertain devices --format json",
+                &declare_devices},
         Command{"catalog", "Chips and networks that are known, with where each number comes from",
                 "Examples:\n  ascertain catalog list\n  ascertain catalog show ascend-910b2\n"
                 "  ascertain catalog validate",
                 &declare_catalog},
-        Command{"plan", "The best parallel plans for the fleet: time, memory, why the next one is worse",
-                "Examples:\n  ascertain plan\n  ascertain plan my.toml --top 10 --format json", &declare_plan},
+        Command{"plan",
+                "The best parallel plans for the fleet: time, memory, why the next one is worse",
+                "Examples:\n  ascertain plan\n  ascertain plan my.toml --top 10 --format json",
+                &declare_plan},
         Command{"simulate", "Step, memory, goodput, finish date and cost of the whole campaign",
-                "Examples:\n  ascertain simulate\n  ascertain simulate my.toml --histories 4000 --format json",
+                "Examples:\n  ascertain simulate\n  ascertain simulate my.toml --histories 4000 "
+                "--format json",
                 &declare_simulate},
         Command{"judge", "Judge a run's evidence again: the same evidence gives the same verdict",
-                "Examples:\n  ascertain judge DIR\n  ascertain judge DIR --format json", &declare_judge},
-        Command{"report", "Write report.html, report.xml (JUnit) and metrics.txt (OpenMetrics) of a run",
+                "Examples:\n  ascertain judge DIR\n  ascertain judge DIR --format json",
+                &declare_judge},
+        Command{"report",
+                "Write report.html, report.xml (JUnit) and metrics.txt (OpenMetrics) of a run",
                 "Examples:\n  ascertain report DIR", &declare_report},
         Command{"evidence", "Verify, show, export or compare the evidence of runs",
-                "Examples:\n  ascertain evidence verify DIR\n  ascertain evidence show DIR --kind attempt\n"
+                "Examples:\n  ascertain evidence verify DIR\n  ascertain evidence show DIR --kind "
+                "attempt\n"
                 "  ascertain evidence diff DIR OTHER",
                 &declare_evidence},
         Command{"explain", "What a check asks, what a status means",

@@ -1,5 +1,6 @@
 // ascertain catalog list|show|validate.
 #include <fmt/format.h>
+#include <CLI/CLI.hpp>
 
 #include <memory>
 
@@ -24,7 +25,9 @@ Cell figure_cell(const catalog::Figure<Q>& figure, std::string (*written)(Q)) {
     return cell(written(*figure.value), figure.value->count);
 }
 
-std::string write_flops(FlopsPerSecond rate) { return fmt::format("{:.4g} TFLOP/s", rate.count / 1e12); }
+std::string write_flops(FlopsPerSecond rate) {
+    return fmt::format("{:.4g} TFLOP/s", rate.count / 1e12);
+}
 
 Table chips_table(const catalog::Catalog& known) {
     Table table{{{"id", "chip", false},
@@ -49,14 +52,17 @@ Table chips_table(const catalog::Catalog& known) {
 int list(Terminal& terminal, const catalog::Catalog& known, const Options& options) {
     terminal.print(to_text(chips_table(known), options.format));
     if (options.format == Format::kTable) {
-        terminal.say(fmt::format("{} chips, {} networks; `ascertain catalog show ID` prints every number with "
-                                 "its source", known.chips().size(), known.networks().size()));
+        terminal.say(fmt::format(
+            "{} chips, {} networks; `ascertain catalog show ID` prints every number with "
+            "its source",
+            known.chips().size(), known.networks().size()));
     }
     return kExitDone;
 }
 
 // The file itself is the best page about a chip: every number with unit, kind and source.
-int show(Terminal& terminal, const Home& home, const catalog::Catalog& known, const Options& options) {
+int show(Terminal& terminal, const Home& home, const catalog::Catalog& known,
+         const Options& options) {
     const auto chip = known.find_chip(options.id);
     const auto network = known.find_network(options.id);
     if (!chip && !network) {
@@ -101,12 +107,16 @@ Run declare_catalog(CLI::App& flags) {
     auto options = std::make_shared<Options>();
     auto* listing = flags.add_subcommand("list", "Every chip, one line each");
     add_format_flag(*listing, options->format);
-    auto* showing = flags.add_subcommand("show", "Every number of one chip or network, with its source");
+    auto* showing =
+        flags.add_subcommand("show", "Every number of one chip or network, with its source");
     showing->add_option("ID", options->id, "Chip or network, or an alias")->required();
-    flags.add_subcommand("validate", "Check the catalog, and files of your own, for contradictions");
+    flags.add_subcommand("validate",
+                         "Check the catalog, and files of your own, for contradictions");
     flags.add_option("--file", options->own_files, "A chip file of your own; it overrides by id");
     flags.require_subcommand(1);
-    return [options, &flags](Terminal& terminal, const Home& home) { return run(terminal, home, flags, *options); };
+    return [options, &flags](Terminal& terminal, const Home& home) {
+        return run(terminal, home, flags, *options);
+    };
 }
 
 }  // namespace ascertain::app

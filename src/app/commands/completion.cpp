@@ -1,5 +1,6 @@
 // ascertain completion bash: names of commands and flags, taken from the very declarations.
 #include <fmt/format.h>
+#include <CLI/CLI.hpp>
 
 #include "app/commands/all.hpp"
 #include "app/exit_codes.hpp"
@@ -28,7 +29,8 @@ std::string bash_script(const CLI::App& root) {
         "  local words=\"{}\"\n"
         "  [ \"$COMP_CWORD\" -gt 1 ] && case \"${{COMP_WORDS[1]}}\" in\n{}  esac\n"
         "  COMPREPLY=($(compgen -W \"$words\" -- \"${{COMP_WORDS[COMP_CWORD]}}\"))\n"
-        "  [ -n \"${{COMPREPLY[*]}}\" ] || COMPREPLY=($(compgen -f -- \"${{COMP_WORDS[COMP_CWORD]}}\"))\n"
+        "  [ -n \"${{COMPREPLY[*]}}\" ] || COMPREPLY=($(compgen -f -- "
+        "\"${{COMP_WORDS[COMP_CWORD]}}\"))\n"
         "}}\n"
         "complete -F _ascertain ascertain ./ascertain",
         names, cases);

@@ -1,5 +1,6 @@
 // ascertain explain CHECK|STATUS.
 #include <fmt/format.h>
+#include <CLI/CLI.hpp>
 
 #include <algorithm>
 #include <array>
@@ -20,19 +21,31 @@ struct StatusText {
 };
 
 constexpr std::array kStatuses{
-    StatusText{"UNTESTED", "Never reached: the value every check starts with. Required: INCONCLUSIVE."},
+    StatusText{"UNTESTED",
+               "Never reached: the value every check starts with. Required: INCONCLUSIVE."},
     StatusText{"PASSED", "Ran, met its bound, and its control shows that it could have failed."},
-    StatusText{"FAILED", "Ran and missed its bound, again on another seed. Required: NOT QUALIFIED."},
-    StatusText{"FLAKY", "Met and missed its bound on the same question. Numerics: NOT QUALIFIED; timing: INCONCLUSIVE."},
-    StatusText{"MISTRUSTED", "Met its bound, but nothing shows that it could have failed, or the samples are too few. "
-                             "Required: INCONCLUSIVE."},
-    StatusText{"UNSUPPORTED", "The device says it does not offer this. In the training path: NOT QUALIFIED."},
-    StatusText{"SKIPPED", "Did not run, for the reason given. A skip explains, it never excuses: INCONCLUSIVE."},
-    StatusText{"TIMED_OUT", "No answer by the deadline. Twice, while the control completes: NOT QUALIFIED."},
+    StatusText{"FAILED",
+               "Ran and missed its bound, again on another seed. Required: NOT QUALIFIED."},
+    StatusText{"FLAKY",
+               "Met and missed its bound on the same question. Numerics: NOT QUALIFIED; timing: "
+               "INCONCLUSIVE."},
+    StatusText{
+        "MISTRUSTED",
+        "Met its bound, but nothing shows that it could have failed, or the samples are too few. "
+        "Required: INCONCLUSIVE."},
+    StatusText{"UNSUPPORTED",
+               "The device says it does not offer this. In the training path: NOT QUALIFIED."},
+    StatusText{
+        "SKIPPED",
+        "Did not run, for the reason given. A skip explains, it never excuses: INCONCLUSIVE."},
+    StatusText{"TIMED_OUT",
+               "No answer by the deadline. Twice, while the control completes: NOT QUALIFIED."},
     StatusText{"DEVICE_LOST", "The device left and did not come back. Twice: NOT QUALIFIED."},
     StatusText{"CRASHED", "The worker died. Twice, while the control completes: NOT QUALIFIED."},
     StatusText{"HARNESS_ERROR", "Our fault. INCONCLUSIVE, and exit code 70."},
-    StatusText{"WAIVED", "A named person accepted it until a date. Counts as passed, listed first in the report."},
+    StatusText{
+        "WAIVED",
+        "A named person accepted it until a date. Counts as passed, listed first in the report."},
 };
 
 std::vector<std::string> known_names() {
@@ -61,16 +74,19 @@ int run(Terminal& terminal, const Home& home, const std::string& subject) {
     }
     const auto* check = checks::find(subject);
     if (check == nullptr) {
-        terminal.complain({ErrorCode::kUsage,
-                           fmt::format("\"{}\" is neither a check nor a status{}; `ascertain list` prints the checks",
-                                       subject, did_you_mean(subject, known_names())),
-                           ""});
+        terminal.complain(
+            {ErrorCode::kUsage,
+             fmt::format(
+                 "\"{}\" is neither a check nor a status{}; `ascertain list` prints the checks",
+                 subject, did_you_mean(subject, known_names())),
+             ""});
         return kExitUsage;
     }
-    terminal.print(fmt::format("{}\n  {}\n  question: {}   family: {}   from profile: {}   required: {}   control: {}",
-                               check->id, check->asks, name_of(check->question), check->family,
-                               name_of(check->profile_min), check->required ? "yes" : "no",
-                               check->tamper.empty() ? "none" : check->tamper));
+    terminal.print(fmt::format(
+        "{}\n  {}\n  question: {}   family: {}   from profile: {}   required: {}   control: {}",
+        check->id, check->asks, name_of(check->question), check->family,
+        name_of(check->profile_min), check->required ? "yes" : "no",
+        check->tamper.empty() ? "none" : check->tamper));
     print_criteria(terminal, home, check->id);
     return kExitDone;
 }
@@ -80,7 +96,8 @@ int run(Terminal& terminal, const Home& home, const std::string& subject) {
 Run declare_explain(CLI::App& flags) {
     auto subject = std::make_shared<std::string>();
     flags.add_option("CHECK|STATUS", *subject, "Such as ops.numerics, or MISTRUSTED")->required();
-    return [subject](Terminal& terminal, const Home& home) { return run(terminal, home, *subject); };
+    return
+        [subject](Terminal& terminal, const Home& home) { return run(terminal, home, *subject); };
 }
 
 }  // namespace ascertain::app

@@ -1,4 +1,5 @@
 // ascertain list: the table of checks.
+#include <CLI/CLI.hpp>
 #include <memory>
 
 #include "app/commands/all.hpp"
@@ -19,12 +20,14 @@ Table checks_table() {
                  {"asks", "asks", false}},
                 {}};
     for (const auto& check : checks::all()) {
-        const std::string id = std::string(check.id) + (check.subjects == checks::Subjects::kOperators ? ".*" : "");
+        const std::string id =
+            std::string(check.id) + (check.subjects == checks::Subjects::kOperators ? ".*" : "");
         const bool control = !check.tamper.empty();
-        table.rows.push_back({cell(id), cell(std::string(name_of(check.question))), cell(std::string(check.family)),
-                              cell(std::string(name_of(check.profile_min))),
-                              cell(check.required ? "yes" : "no", check.required),
-                              cell(control ? "yes" : "no", control), cell(std::string(check.asks))});
+        table.rows.push_back(
+            {cell(id), cell(std::string(name_of(check.question))), cell(std::string(check.family)),
+             cell(std::string(name_of(check.profile_min))),
+             cell(check.required ? "yes" : "no", check.required),
+             cell(control ? "yes" : "no", control), cell(std::string(check.asks))});
     }
     return table;
 }

@@ -1,0 +1,152 @@
+// ascertain plan: the best parallel plans for the fleet.
+#include <fmt/format.h>
+#include <CLI/CLI.hpp>
+
+#include <map>
+#include <memory>
+
+#include "app/commands/all.hpp"
+#include "app/exit_codes.hpp"
+#include "app/forecast.hpp"
+#include "app/table.hpp"
+#include "predict/cost/cost_json.hpp"
+
+namespace ascertain::app {
+namespace {
+
+struct Options {
+    Overrides inputs;
+    Format format = Format::kTable;
+    std::size_t stage = 1;
+    cost::SearchOptions search;
+};
+
+std::string sharding_text(const parallel::Plan& plan) {
+    return fmt::format("{}", parallel::name_of(plan.sharding));
+}
+
+Table plans_table(const cost::SearchResult& found) {
+    Table table{{{"tp", "tp", true},
+                 {"pp", "pp", true},
+                 {"vpp", "vpp", true},
+                 {"dp", "dp", true},
+                 {"cp", "cp", true},
+                 {"ep", "ep", true},
+                 {"etp", "etp", true},
+                 {"sharding", "sharding", false},
+                 {"micro_batch", "micro-batch", true},
+                 {"recompute", "recompute", false},
+                 {"schedule", "schedule", false},
+                 {"step_s", "step", true},
+                 {"low_s", "80 % from", true},
+                 {"high_s", "to", true},
+                 {"memory_bytes", "memory", true},
+                 {"mfu_ratio", "MFU", true},
+                 {"bound_by", "bound by", false},
+                 {"worse_because", "worse than the best because", false}},
+                {}};
+    for (const auto& ranked : found.plans) {
+        const auto& p = ranked.plan;
+        const auto& c = ranked.cost;
+        const auto number = [](std::int64_t value) {
+            return cell(fmt::format("{}", value), value);
+        };
+        table.rows.push_back(
+            {number(p.tp), number(p.pp), number(p.vpp), number(p.dp), number(p.cp), number(p.ep),
+             number(p.etp), cell(sharding_text(p)), number(p.micro_batch),
+             cell(std::string(parallel::name_of(p.recompute))),
+             cell(std::string(parallel::name_of(p.schedule))),
+             cell(format_duration({c.step_s}), c.step_s), cell(format_duration({c.low_s}), c.low_s),
+             cell(format_duration({c.high_s}), c.high_s),
+             cell(format_size({c.memory_bytes}), c.memory_bytes),
+             cell(fmt::format("{:.1f} %", 100 * c.mfu_ratio), c.mfu_ratio), cell(c.bound_by),
+             cell(ranked.worse_because)});
+    }
+    return table;
+}
+
+int print(Terminal& terminal, const Situation& situation, const StageForecast& stage,
+          Format format) {
+    const auto& found = stage.search;
+    if (format == Format::kJson) {
+        terminal.print(cost::to_json(found).dump(2));
+        return found.plans.empty() ? kExitInconclusive : kExitDone;
+    }
+    const auto& fleet = situation.fleets[stage.fleet];
+    if (format == Format::kTable) {
+        terminal.print(fmt::format("{} on {} x {}: {} tokens per step in sequences of {}",
+                                   situation.architecture.name, fleet.count, fleet.chip.id,
+                                   stage.job.sequence_length * stage.job.global_batch_sequences,
+                                   stage.job.sequence_length));
+    }
+    if (found.plans.empty()) {
+        terminal.print("no plan fits in memory: " + found.nothing_fits);
+        return kExitInconclusive;
+    }
+    terminal.print(to_text(plans_table(found), format));
+    if (format != Format::kTable) return kExitDone;
+    terminal.print("What the best one rests on:");
+    Table basis{{{"name", "input", false},
+                 {"value", "value", true},
+                 {"unit", "unit", false},
+                 {"kind", "kind", false},
+                 {"source", "source", false}},
+                {}};
+    for (const auto& item : found.plans.front().cost.basis) {
+        basis.rows.push_back({cell(item.name), cell(fmt::format("{:.4g}", item.value), item.value),
+                              cell(item.unit), cell(item.kind), cell(item.source)});
+    }
+    terminal.print(to_text(basis, format));
+    terminal.say(fmt::format("considered {}, not in memory {}, costed {}, exact {}, {}",
+                             found.considered, found.pruned, found.costed, found.exact,
+                             format_duration(found.elapsed)));
+    return kExitDone;
+}
+
+int run(Terminal& terminal, const Home& home, const Options& options) {
+    const auto complain = [&](const Error& error) {
+        terminal.complain(error);
+        return exit_code(error.code);
+    };
+    auto situation = read_situation(home, options.inputs);
+    if (!situation) return complain(situation.error());
+    const auto book = read_cost_book(home);
+    if (!book) return complain(book.error());
+    if (options.stage < 1 || options.stage > situation->campaign.stages.size()) {
+        return complain({ErrorCode::kUsage,
+                         fmt::format("--stage {}: the campaign has {} stages", options.stage,
+                                     situation->campaign.stages.size()),
+                         ""});
+    }
+    // Only the stage that is asked about is searched.
+    situation->campaign.stages = {situation->campaign.stages[options.stage - 1]};
+    terminal.status("searching plans …");
+    const auto stages = forecast_stages(*situation, *book, options.search);
+    terminal.status("");
+    if (!stages) return complain(stages.error());
+    return print(terminal, *situation, stages->front(), options.format);
+}
+
+}  // namespace
+
+Run declare_plan(CLI::App& flags) {
+    auto options = std::make_shared<Options>();
+    flags.add_option("CAMPAIGN", options->inputs.campaign,
+                     "Campaign file; default: the first look");
+    flags.add_option("--model", options->inputs.model,
+                     "config.json to use in place of the campaign's");
+    flags.add_option("--stage", options->stage, "Which training stage, counted from 1");
+    flags.add_option("--top", options->search.top, "How many plans to print")
+        ->check(CLI::Range(1, 1000));
+    flags.add_option("--tp", options->search.tp,
+                     "Try only these tensor parallel sizes; repeatable");
+    flags.add_option("--pp", options->search.pp, "Try only these pipeline sizes");
+    flags.add_option("--cp", options->search.cp, "Try only these context parallel sizes");
+    flags.add_option("--ep", options->search.ep, "Try only these expert parallel sizes");
+    flags.add_option("--micro-batch", options->search.micro_batch, "Try only these micro-batches");
+    add_format_flag(flags, options->format);
+    return
+        [options](Terminal& terminal, const Home& home) { return run(terminal, home, *options); };
+}
+
+}  // namespace ascertain::app

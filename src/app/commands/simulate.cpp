@@ -1,0 +1,161 @@
+// ascertain simulate: step, memory, goodput, finish date and cost.
+#include <fmt/format.h>
+#include <CLI/CLI.hpp>
+
+#include <memory>
+
+#include "app/commands/all.hpp"
+#include "app/exit_codes.hpp"
+#include "app/forecast.hpp"
+#include "app/table.hpp"
+#include "predict/cost/cost_json.hpp"
+#include "predict/goodput/projection_json.hpp"
+
+namespace ascertain::app {
+namespace {
+
+struct Options {
+    Overrides inputs;
+    Format format = Format::kTable;
+    std::uint64_t seed = 1;
+    int histories = 3072;
+};
+
+std::string quantile(const std::optional<double>& value, std::string_view unit, double scale) {
+    return value ? fmt::format("{:.3g}{}", *value / scale, unit) : "unknown";
+}
+
+std::string range(const goodput::Quantiles& quantiles, std::string_view unit, double scale) {
+    if (!quantiles.p50) return "unknown: " + quantiles.reason;
+    return fmt::format("{} (80 %: {} to {})", quantile(quantiles.p50, unit, scale),
+                       quantile(quantiles.p10, unit, scale), quantile(quantiles.p90, unit, scale));
+}
+
+void print_answer(const Terminal& terminal, const goodput::Projection& projection) {
+    const auto& deadline = projection.deadline;
+    if (projection.deadline_days && deadline.mid) {
+        terminal.print(fmt::format(
+            "P(finish within {:.3g} d) = {:.2f} (from {:.2f} to {:.2f}), wanted {:.2f}: {}; "
+            "decided by {} ({})",
+            *projection.deadline_days, *deadline.mid, deadline.low.value_or(0.0),
+            deadline.high.value_or(1.0), projection.confidence, goodput::name_of(projection.answer),
+            deadline.decided_by, goodput::name_of(deadline.decided_by_kind)));
+    }
+    if (!deadline.reason.empty()) terminal.print("  " + deadline.reason);
+    if (!deadline.settled_by.empty()) terminal.print("  settled by: " + deadline.settled_by);
+    terminal.print(fmt::format("Finish: {}; without any failure or straggler {:.3g} d",
+                               range(projection.finish_days, " d", 1.0), projection.ideal_days));
+    terminal.print("Cost: " + range(projection.cost_usd, " MUSD", 1e6));
+    terminal.print("Energy: " + range(projection.energy_kwh, " GWh", 1e6));
+    terminal.print("Interruptions per day: " + range(projection.interruptions_per_day, "", 1.0));
+}
+
+Table waterfall(const goodput::Projection& projection) {
+    Table table{{{"name", "where the wall time goes", false}, {"ratio", "share", true}}, {}};
+    for (const auto& part : projection.waterfall) {
+        table.rows.push_back(
+            {cell(part.name), cell(fmt::format("{:.1f} %", 100 * part.ratio), part.ratio)});
+    }
+    return table;
+}
+
+Table must_be_true(const goodput::Projection& projection) {
+    Table table{{{"name", "what would have to be true", false},
+                 {"now", "now", true},
+                 {"needed", "needed", true},
+                 {"unit", "unit", false}},
+                {}};
+    for (const auto& item : projection.must_be_true) {
+        table.rows.push_back(
+            {cell(item.name), cell(fmt::format("{:.4g}", item.now), item.now),
+             item.needed ? cell(fmt::format("{} {:.4g}", item.direction == "at_least" ? ">=" : "<=",
+                                            *item.needed),
+                                *item.needed)
+                         : cell(item.reason, nullptr),
+             cell(item.unit)});
+    }
+    return table;
+}
+
+Table provenance(const goodput::Projection& projection) {
+    Table table{{{"name", "input", false},
+                 {"value", "value", true},
+                 {"low", "10 %", true},
+                 {"high", "90 %", true},
+                 {"unit", "unit", false},
+                 {"kind", "kind", false},
+                 {"source", "source", false}},
+                {}};
+    for (const auto& item : projection.provenance) {
+        const auto number = [](double value) { return cell(fmt::format("{:.4g}", value), value); };
+        table.rows.push_back({cell(item.name), number(item.value), number(item.low),
+                              number(item.high), cell(item.unit),
+                              cell(std::string(goodput::name_of(item.kind))), cell(item.source)});
+    }
+    return table;
+}
+
+void print(const Terminal& terminal, const Situation& situation,
+           const std::vector<StageForecast>& stages, const goodput::Projection& projection) {
+    for (const auto& stage : stages) {
+        const auto& best = stage.search.plans.front();
+        terminal.print(fmt::format(
+            "{}: {} on {} x {}: {} per step (80 %: {} to {}), {} of memory, MFU {:.1f} %",
+            name_of(stage.stage.kind), parallel::describe(best.plan),
+            situation.fleets[stage.fleet].count, situation.fleets[stage.fleet].chip.id,
+            format_duration({best.cost.step_s}), format_duration({best.cost.low_s}),
+            format_duration({best.cost.high_s}), format_size({best.cost.memory_bytes}),
+            100 * best.cost.mfu_ratio));
+    }
+    print_answer(terminal, projection);
+    terminal.print("\n" + to_text(waterfall(projection), Format::kTable));
+    terminal.print(to_text(must_be_true(projection), Format::kTable));
+    terminal.print("What it rests on:\n" + to_text(provenance(projection), Format::kTable));
+}
+
+int run(Terminal& terminal, const Home& home, const Options& options) {
+    const auto complain = [&](const Error& error) {
+        terminal.complain(error);
+        return exit_code(error.code);
+    };
+    const auto situation = read_situation(home, options.inputs);
+    if (!situation) return complain(situation.error());
+    const auto book = read_cost_book(home);
+    if (!book) return complain(book.error());
+    terminal.status("searching plans …");
+    const auto stages = forecast_stages(*situation, *book, {});
+    if (!stages) return complain(stages.error());
+    terminal.status("playing histories …");
+    const auto projection =
+        forecast_months(home, *situation, *book, *stages, {}, options.seed, options.histories);
+    terminal.status("");
+    if (!projection) return complain(projection.error());
+    if (options.format == Format::kJson) {
+        const Json step = cost::to_json(stages->front().search.plans.front().cost);
+        terminal.print(goodput::to_json(*projection, step, step.value("memory", Json())).dump(2));
+    } else if (options.format == Format::kCsv) {
+        terminal.print(to_text(provenance(*projection), Format::kCsv));
+    } else {
+        print(terminal, *situation, *stages, *projection);
+    }
+    return kExitDone;
+}
+
+}  // namespace
+
+Run declare_simulate(CLI::App& flags) {
+    auto options = std::make_shared<Options>();
+    flags.add_option("CAMPAIGN", options->inputs.campaign,
+                     "Campaign file; default: the first look");
+    flags.add_option("--model", options->inputs.model,
+                     "config.json to use in place of the campaign's");
+    flags.add_option("--seed", options->seed,
+                     "Seed of the histories: the same seed gives the same numbers");
+    flags.add_option("--histories", options->histories, "How many histories are played")
+        ->check(CLI::Range(96, 1'000'000));
+    add_format_flag(flags, options->format);
+    return
+        [options](Terminal& terminal, const Home& home) { return run(terminal, home, *options); };
+}
+
+}  // namespace ascertain::app

@@ -1,0 +1,55 @@
+// What is foretold of the campaign's large run, from paper and from what was measured: plans for
+// each stage, and the months that follow from them.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "app/home.hpp"
+#include "app/situation.hpp"
+#include "base/result.hpp"
+#include "predict/cost/constants.hpp"
+#include "predict/cost/search.hpp"
+#include "predict/goodput/projection.hpp"
+
+namespace ascertain::app {
+
+// One stage of training on its fleet: the job that the simulator prices, and the best plans for it.
+struct StageForecast {
+    Stage stage;
+    std::size_t fleet = 0;  // index into Situation::fleets
+    cost::TrainingJob job;
+    cost::SearchResult search;
+};
+
+// The fitted constants of data/cost/constants.toml.
+[[nodiscard]] Result<cost::CostBook> read_cost_book(const Home& home);
+
+// The job that a stage is for one optimizer step. A grpo stage trains on prompt and response
+// together, its sequences rounded up to whole kilotokens so that they can be split.
+[[nodiscard]] cost::TrainingJob job_of(const Campaign& campaign, const Stage& stage);
+
+// Index of the fleet a stage runs on: the one it names, else the first.
+[[nodiscard]] std::size_t fleet_of(const Campaign& campaign, const std::string& name);
+
+// Plans for every stage, in order. A stage for which nothing fits has an empty list that says what
+// would. Errors: numbers the catalog lacks.
+[[nodiscard]] Result<std::vector<StageForecast>> forecast_stages(
+    const Situation& situation, const cost::CostBook& book, const cost::SearchOptions& options);
+
+// What the run's own measurements add to a projection.
+struct Measured {
+    goodput::SoakEvidence soak;              // failures in so many device-hours
+    std::vector<goodput::Blocker> blockers;  // open ones make the probability unknown
+};
+
+// The months: finish date, cost, what would have to be true. kBadInput when a stage has no plan,
+// saying what would fit.
+[[nodiscard]] Result<goodput::Projection> forecast_months(const Home& home,
+                                                          const Situation& situation,
+                                                          const cost::CostBook& book,
+                                                          const std::vector<StageForecast>& stages,
+                                                          const Measured& measured,
+                                                          std::uint64_t seed, int histories);
+
+}  // namespace ascertain::app

@@ -1,0 +1,76 @@
+#include "app/qualify/conclude.hpp"
+
+#include "app/files.hpp"
+#include "decide/judge/judge.hpp"
+#include "decide/report/html.hpp"
+#include "decide/report/junit.hpp"
+#include "decide/report/openmetrics.hpp"
+
+namespace ascertain::app {
+namespace {
+
+constexpr std::size_t kDataFileBytesMax = 4u << 20;
+
+// The waivers that the campaign of the first session brought.
+std::vector<judge::Waiver> waivers_of(const std::vector<evidence::Record>& records) {
+    std::vector<judge::Waiver> waivers;
+    for (const auto& record : records) {
+        if (record.kind != "context") continue;
+        const auto context = evidence::context_from_json(record.body, record.id());
+        if (!context) return waivers;
+        for (const auto& entry : context->campaign.value("waivers", Json::array())) {
+            waivers.push_back({entry.value("check", ""), entry.value("by", ""),
+                               entry.value("until", ""), entry.value("why", "")});
+        }
+        return waivers;
+    }
+    return waivers;
+}
+
+std::vector<report::Formula> formulas(const Home& home) {
+    const auto text = read_file(home.root + "/docs/formulas.md", kDataFileBytesMax);
+    return text ? report::formulas_from_markdown(*text) : std::vector<report::Formula>{};
+}
+
+}  // namespace
+
+Result<judge::CriteriaSet> read_criteria(const Home& home) {
+    const auto paths = files_in(home.data("criteria"), ".toml");
+    if (!paths) return paths.error();
+    std::vector<judge::CriteriaText> texts;
+    for (const auto& path : *paths) {
+        auto text = read_file(path, kDataFileBytesMax);
+        if (!text) return text.error();
+        texts.push_back({path, *std::move(text)});
+    }
+    return judge::CriteriaSet::parse(texts);
+}
+
+Result<judge::Verdict> verdict_of(const std::vector<evidence::Record>& records,
+                                  const judge::CriteriaSet& criteria) {
+    if (records.empty())
+        return Error{ErrorCode::kEvidence, "there is no record in this directory", ""};
+    return judge::judge(records, criteria, waivers_of(records), records.back().time_utc);
+}
+
+Result<void> write_reports(const Home& home, const std::string& directory,
+                           const std::vector<evidence::Record>& records,
+                           const judge::Verdict& verdict) {
+    std::string chart_js;
+    if (!home.chart_js.empty()) {
+        auto text = read_file(home.chart_js, kDataFileBytesMax);
+        if (text) chart_js = *std::move(text);
+    }
+    const std::vector<std::pair<std::string, std::string>> documents{
+        {"verdict.json", judge::to_json(verdict).dump(2) + "\n"},
+        {"report.html", report::html({verdict, records, chart_js, formulas(home)})},
+        {"report.xml", report::junit(verdict)},
+        {"metrics.txt", report::openmetrics(verdict)}};
+    for (const auto& [name, text] : documents) {
+        const auto written = write_file(directory + "/" + name, text);
+        if (!written) return written.error();
+    }
+    return {};
+}
+
+}  // namespace ascertain::app

@@ -1,0 +1,36 @@
+// What `qualify`, `ops` and `trial` are asked on the command line.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "app/situation.hpp"
+#include "measure/checks/check.hpp"
+#include "predict/cost/search.hpp"
+
+namespace CLI {
+class App;
+}
+
+namespace ascertain::app {
+
+struct QualifyOptions {
+    Overrides inputs;
+    std::vector<std::string> devices;  // empty: as the campaign says
+    checks::Profile profile = checks::Profile::kQuick;
+    std::string rung = "device";
+    std::string out;  // evidence directory; empty: evidence/<campaign>-<time>
+    std::uint64_t seed = 1;
+    std::vector<std::string> only;
+    std::vector<std::string> skip;
+    bool dry_run = false;
+    bool resume = false;
+    cost::SearchOptions search;  // constraints on the plan
+    std::string command = "qualify";
+};
+
+// Declares the flags that all three share.
+void add_qualify_flags(CLI::App& flags, QualifyOptions& options);
+
+}  // namespace ascertain::app

@@ -1,0 +1,141 @@
+#include "app/qualify/prepare.hpp"
+
+#include <fmt/format.h>
+
+#include "app/device_hosts.hpp"
+#include "app/interrupt.hpp"
+#include "app/qualify/conclude.hpp"
+#include "measure/qualification/survey.hpp"
+#include "model/trial.hpp"
+
+namespace ascertain::app {
+namespace {
+
+constexpr double kCaptureDeadline_s = 300.0;
+
+// The plan whose rank is measured: the best for the first stage, or no parallelism at all when
+// nothing fits, which the projection then says.
+parallel::Plan measured_plan(const std::vector<StageForecast>& stages) {
+    const auto& found = stages.front().search.plans;
+    return found.empty() ? parallel::Plan{} : found.front().plan;
+}
+
+qualification::SurveyQuestion survey_question(const Preparation& preparation, std::uint64_t seed) {
+    qualification::SurveyQuestion question;
+    question.architecture = model::to_json(preparation.narrowed.architecture);
+    question.sequences = preparation.narrowed.sequences;
+    question.sequence_length = preparation.narrowed.sequence_length;
+    // fp8 training keeps its activations, and everything but linear layers, in bf16.
+    const std::string& precision = preparation.situation.campaign.precision;
+    question.dtype = precision == "fp8" ? "bf16" : precision;
+    question.seed = seed;
+    return question;
+}
+
+// One training step on the reference: its operators are what the device will be asked about.
+Result<Json> capture(Terminal& terminal, Crew& crew, const Json& params) {
+    terminal.status("capturing one training step on the reference …");
+    const auto reply = crew.pool->call(crew.reference(), {"capture", params, {kCaptureDeadline_s}},
+                                       [] { return interrupted().load(); });
+    terminal.status("");
+    if (!reply) return reply.error();
+    if (reply->ending == device::Ending::kResult) return reply->result;
+    terminal.say("the reference could not capture a training step: " + reply->message);
+    return Json{{"failed", reply->message}};
+}
+
+// A survey with no operator: the checks that need one will say so, and none of them passes.
+qualification::Survey empty_survey(const Json& params) {
+    qualification::Survey survey;
+    survey.capture = params;
+    survey.operators = Json::array();
+    survey.cases = Json::array();
+    survey.gemms = Json::array();
+    return survey;
+}
+
+Result<qualification::TrialQuestion> trial_question(const Situation& situation) {
+    const auto small = model::trial_scale(situation.architecture, model::TrialSize{});
+    if (!small) return small.error();
+    qualification::TrialQuestion trial;
+    trial.dtype = situation.campaign.precision == "fp8" ? "bf16" : situation.campaign.precision;
+    trial.architecture = model::to_json(*small);
+    return trial;
+}
+
+Result<qualification::Plan> plan_checks(const Preparation& preparation,
+                                        const QualifyOptions& options, const Json& params) {
+    qualification::Survey survey = empty_survey(params);
+    std::string failed;
+    if (preparation.capture_answer.contains("failed")) {
+        failed = preparation.capture_answer["failed"].get<std::string>();
+    } else {
+        auto read = qualification::read_survey(params, preparation.capture_answer);
+        if (!read) return read.error();
+        survey = *std::move(read);
+    }
+    const auto trial = trial_question(preparation.situation);
+    if (!trial) return trial.error();
+    auto plan = qualification::make_plan(
+        survey, *trial, {options.profile, preparation.crew.devices, options.only, options.skip});
+    if (plan && !failed.empty()) {
+        plan->left_out.push_back(
+            "ops.numerics, ops.repeat: the reference could not capture a training step: " + failed);
+    }
+    return plan;
+}
+
+// Every check that will run must have a criterion before it runs.
+Result<void> all_criteria_there(const Preparation& preparation) {
+    std::vector<std::string> ids;
+    for (const auto& item : preparation.plan.items) ids.push_back(item.id);
+    return preparation.criteria.covers(ids);
+}
+
+}  // namespace
+
+Result<Preparation> prepare(Terminal& terminal, const Home& home, const QualifyOptions& options,
+                            const Json& earlier_capture) {
+    auto situation = read_situation(home, options.inputs);
+    if (!situation) return situation.error();
+    auto criteria = read_criteria(home);
+    if (!criteria) return criteria.error();
+    auto book = read_cost_book(home);
+    if (!book) return book.error();
+    const auto& asked = options.devices.empty() ? situation->campaign.devices : options.devices;
+    const bool named = asked != std::vector<std::string>{"auto"};
+    const auto devices = chosen_devices(asked);
+    if (!devices) return devices.error();
+
+    terminal.status("searching plans for the fleet …");
+    auto stages = forecast_stages(*situation, *book, options.search);
+    terminal.status("");
+    if (!stages) return stages.error();
+    auto narrowed =
+        narrow_to_rank(*situation, measured_plan(*stages), options.profile, memory_for_measuring());
+    if (!narrowed) return narrowed.error();
+    auto crew = assemble(home, *devices, situation->campaign.reference);
+    if (!crew) return crew.error();
+
+    Preparation preparation{
+        *std::move(situation), *std::move(book), *std::move(stages), *std::move(narrowed),
+        *std::move(criteria),  *std::move(crew), earlier_capture,    {}};
+    terminal.status("asking devices what they are …");
+    const auto described = describe_all(preparation.crew, named);
+    terminal.status("");
+    if (!described) return described.error();
+    const Json params = qualification::capture_params(survey_question(preparation, options.seed));
+    if (preparation.capture_answer.is_null()) {
+        auto answer = capture(terminal, preparation.crew, params);
+        if (!answer) return answer.error();
+        preparation.capture_answer = *std::move(answer);
+    }
+    auto plan = plan_checks(preparation, options, params);
+    if (!plan) return plan.error();
+    preparation.plan = *std::move(plan);
+    const auto covered = all_criteria_there(preparation);
+    if (!covered) return covered.error();
+    return preparation;
+}
+
+}  // namespace ascertain::app
