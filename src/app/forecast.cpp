@@ -126,8 +126,8 @@ void add_prices(goodput::Beliefs& beliefs, const FleetSpec& spec, const catalog:
 goodput::Platform platform_of(const catalog::Chip& chip, const cost::CostBook& book) {
     std::vector<std::string> names = chip.aliases;
     names.push_back(chip.id);
-    return book.resolve(names, "", "").die_known ? goodput::Platform::kPublished
-                                                 : goodput::Platform::kUnproven;
+    return book.resolve(names, "", 0, "").die_known ? goodput::Platform::kPublished
+                                                    : goodput::Platform::kUnproven;
 }
 
 void add_campaign(goodput::ProjectionInput& input, const Situation& situation) {
