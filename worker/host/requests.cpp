@@ -7,12 +7,18 @@
 #include <vector>
 
 #include "base/text.hpp"
+#include "worker/operators/capture.hpp"
+#include "worker/operators/replay.hpp"
+#include "worker/training/requests.hpp"
 
 namespace ascertain::worker {
 namespace {
 
 constexpr std::array kRequests = {
-    Request{"describe", describe},
+    Request{"describe", describe},        Request{"capture", operators::capture},
+    Request{"replay", operators::replay}, Request{"repeat", operators::repeat},
+    Request{"time", operators::time},     Request{"teacher_force", training::teacher_force},
+    Request{"train", training::train},
 };
 
 }  // namespace

@@ -1,0 +1,73 @@
+// Watches torch's dispatcher and writes down which operators ran, with what.
+#pragma once
+
+#include <c10/core/Device.h>
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "worker/operators/case.hpp"
+
+namespace ascertain::operators {
+
+// [m, k] x [k, n], `batch` of them; as model::GemmShape.
+struct Gemm {
+    std::int64_t m = 0;
+    std::int64_t n = 0;
+    std::int64_t k = 0;
+    std::int64_t batch = 1;
+
+    bool operator==(const Gemm&) const = default;
+};
+
+// All calls of one operator with the same arguments in one phase.
+struct RecordedCall {
+    std::string op;  // "aten::mm"
+    std::string overload;
+    std::string phase;
+    bool compute = true;  // false: views, allocation, reading a scalar
+    std::int64_t count = 0;
+    double seconds = 0.0;             // all calls together; 0 unless times are kept
+    std::optional<Gemm> gemm;         // where it is a matrix product
+    std::optional<Case> call_case;    // `count` filled in
+    std::string without_case_reason;  // why there is none
+};
+
+struct Recording {
+    std::vector<RecordedCall> calls;  // in order of first appearance
+    double overhead_s = 0.0;          // spent on looking at arguments
+};
+
+// Records every unit that runs on any thread between construction and stop(): the outermost record
+// whose operator has a CPU kernel, or is one of the composites that vendors fuse
+// (docs/formulas.md#operator-units). One recorder at a time.
+class Recorder {
+public:
+    // With keep_times the device is synchronised after every unit.
+    Recorder(c10::Device device, bool keep_times);
+    ~Recorder();
+    Recorder(const Recorder&) = delete;
+    Recorder& operator=(const Recorder&) = delete;
+
+    // What the units from now on belong to. Pausing: nothing is recorded.
+    void set_phase(std::string phase);
+    void pause();
+
+    // Ends the recording.
+    [[nodiscard]] Recording stop();
+
+    class Impl;
+
+private:
+    std::unique_ptr<Impl> impl_;
+};
+
+// How the device comes by an operator: "native" (a kernel of its own), "composite" (made of other
+// operators), "fallback" (handed to another device), or "unknown".
+[[nodiscard]] std::string_view support_of(const std::string& op, const std::string& overload,
+                                          c10::Device device);
+
+}  // namespace ascertain::operators
