@@ -2,7 +2,10 @@
 
 #include <gmock/gmock.h>
 
-#include <limits>
+#include <string>
+#include <vector>
+
+#include "base/random.hpp"
 
 namespace ascertain::device {
 namespace {
@@ -54,6 +57,34 @@ TEST(Message, AnAbsurdVersionIsReadAsADifferentOne) {
     const auto hello = parse_message(R"({"hello": {"protocol": 99999999999, "device": "cpu"}})");
     ASSERT_TRUE(hello.ok());
     EXPECT_EQ(std::get<Hello>(*hello).protocol, 1'000'000);
+}
+
+TEST(Message, NoMutationOfALineIsMoreThanAnError) {
+    const std::vector<std::string> lines{
+        R"({"hello": {"protocol": 1, "torch": "2.13.0", "host": "python", "device": "cpu"}})",
+        R"({"id": 7, "progress": {"share": 0.25, "text": "step", "data": {"loss": [1, null]}}})",
+        R"({"id": 7, "result": {"observation": [{"metric": "x", "value": 1e-3}]}})",
+        R"({"id": 7, "error": {"kind": "internal", "message": "m"}})"};
+    Random random(11, 0);
+    std::size_t refused = 0;
+    for (int round = 0; round < 20'000; ++round) {
+        std::string line = lines[random.below(lines.size())];
+        for (std::uint64_t edits = 1 + random.below(3); edits > 0 && !line.empty(); --edits) {
+            const std::size_t place = random.below(line.size());
+            switch (random.below(3)) {
+                case 0: line[place] = static_cast<char>(random.below(256)); break;
+                case 1: line.erase(place, 1 + random.below(8)); break;
+                default: line.insert(place, line.substr(random.below(line.size()), 6)); break;
+            }
+        }
+        const auto message = parse_message(line);
+        if (message) continue;
+        ++refused;
+        ASSERT_FALSE(message.error().message.empty()) << line;
+    }
+    // Some mutations only touch a text and stay messages; most do not.
+    EXPECT_GT(refused, 10'000u);
+    EXPECT_LT(refused, 20'000u);
 }
 
 TEST(RequestLine, IsOneLineOfJson) {

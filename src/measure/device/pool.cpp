@@ -144,40 +144,35 @@ void Pool::reply(std::size_t member, Reply reply, std::vector<Event>& events) {
     events.push_back({member, std::move(reply)});
 }
 
-bool Pool::all_ended() const {
-    return std::all_of(slots_.begin(), slots_.end(), [](const Slot& slot) {
-        return !slot.worker || slot.worker->state() == Worker::State::kEnded;
-    });
+void Pool::wait_for_ends(Seconds wait) {
+    const SteadyClock real;
+    const Seconds end = real.now() + wait;
+    while (real.now() < end) {
+        bool all_ended = true;
+        for (Slot& slot : slots_) {
+            if (!slot.worker) continue;
+            slot.worker->on_time(clock_.now());
+            all_ended = all_ended && slot.worker->state() == Worker::State::kEnded;
+        }
+        if (all_ended) return;
+        ::poll(nullptr, 0, 1);
+    }
 }
 
 void Pool::kill_all() {
-    const SteadyClock real;
     for (Slot& slot : slots_) {
         if (slot.worker) slot.worker->kill(clock_.now());
     }
-    const Seconds end = real.now() + kKillWait;
-    while (!all_ended() && real.now() < end) {
-        ::poll(nullptr, 0, 1);
-        for (Slot& slot : slots_) {
-            if (slot.worker) slot.worker->on_time(clock_.now());
-        }
-    }
+    wait_for_ends(kKillWait);
     for (Slot& slot : slots_) slot = Slot{.spec = std::move(slot.spec)};
     reap_orphans();
 }
 
 void Pool::close(Seconds wait) {
-    const SteadyClock real;
     for (Slot& slot : slots_) {
         if (slot.worker) slot.worker->hang_up(clock_.now());
     }
-    const Seconds end = real.now() + wait;
-    while (!all_ended() && real.now() < end) {
-        ::poll(nullptr, 0, 1);
-        for (Slot& slot : slots_) {
-            if (slot.worker) slot.worker->on_time(clock_.now());
-        }
-    }
+    wait_for_ends(wait);
     kill_all();
 }
 

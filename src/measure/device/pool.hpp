@@ -52,7 +52,7 @@ private:
     void bury(Slot& slot, std::size_t member, std::vector<Event>& events);
     void reply(std::size_t member, Reply reply, std::vector<Event>& events);
     void wait_for_input(Seconds wait);
-    [[nodiscard]] bool all_ended() const;
+    void wait_for_ends(Seconds wait);
     void reap_orphans();
 
     const Clock& clock_;

@@ -83,19 +83,26 @@ void Worker::ask(const Order& order, Seconds now) {
 }
 
 void Worker::on_writable(Seconds now) {
-    while (!unsent_.empty() && descriptor_ >= 0) {
-        const ssize_t sent = send(descriptor_, unsent_.data(), unsent_.size(), MSG_NOSIGNAL);
+    while (wants_write() && descriptor_ >= 0) {
+        const ssize_t sent = send(descriptor_, unsent_.data() + sent_bytes_,
+                                  unsent_.size() - sent_bytes_, MSG_NOSIGNAL);
         if (sent > 0) {
-            unsent_.erase(0, static_cast<std::size_t>(sent));
+            sent_bytes_ += static_cast<std::size_t>(sent);
         } else if (errno == EAGAIN || errno == EWOULDBLOCK) {
             return;
         } else if (errno != EINTR) {
             // The other end is closed; reading tells what happened.
-            unsent_.clear();
+            forget_unsent();
             on_readable(now);
             return;
         }
     }
+    if (!wants_write()) forget_unsent();
+}
+
+void Worker::forget_unsent() {
+    unsent_.clear();
+    sent_bytes_ = 0;
 }
 
 void Worker::on_readable(Seconds now) {
@@ -223,7 +230,7 @@ void Worker::end(Ending ending, std::string message, bool gently, Seconds now) {
     state_ = State::kEnding;
     ending_ = ending;
     end_message_ = std::move(message);
-    unsent_.clear();
+    forget_unsent();
     close_socket();
     signal_group(gently ? SIGTERM : SIGKILL);
     killed_ = !gently;
@@ -235,7 +242,7 @@ void Worker::hang_up(Seconds now) {
     if (state_ == State::kEnding || state_ == State::kEnded) return;
     state_ = State::kEnding;
     ending_ = Ending::kCrashed;
-    unsent_.clear();
+    forget_unsent();
     close_socket();
     kill_at_ = now + limits_.grace;
     on_time(now);

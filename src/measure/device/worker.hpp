@@ -52,7 +52,7 @@ public:
     [[nodiscard]] State state() const { return state_; }
     // The socket, or -1 when it is closed; wait for reading, and for writing when wants_write().
     [[nodiscard]] int descriptor() const { return descriptor_; }
-    [[nodiscard]] bool wants_write() const { return !unsent_.empty(); }
+    [[nodiscard]] bool wants_write() const { return sent_bytes_ < unsent_.size(); }
 
     // Sends a request; only in kIdle.
     void ask(const Order& order, Seconds now);
@@ -95,6 +95,7 @@ private:
     void end(Ending ending, std::string message, bool gently, Seconds now);
     void signal_group(int number) const;
     void close_socket();
+    void forget_unsent();
     void check_deadlines(Seconds now);
     [[nodiscard]] bool dead() const;
     void reap();
@@ -108,6 +109,7 @@ private:
     int descriptor_ = -1;
     Lines lines_;
     std::string unsent_;
+    std::size_t sent_bytes_ = 0;  // of unsent_, already with the kernel
     std::size_t stderr_start_ = 0;
     std::size_t chatter_bytes_ = 0;
 
