@@ -74,12 +74,16 @@ using Rows = std::array<double, kInputs>;
 // Optimizer steps of a stage: stated, or tokens / tokens per step, rounded up.
 [[nodiscard]] double steps_of(const StageInput& stage);
 
+// The share of the step in which training waits for links; 0 when nobody said.
+[[nodiscard]] double communication_share(const ProjectionInput& input);
+
 // By what must_be_true turns the inputs.
 struct Screws {
     double failure_rate = 1.0;
     double recovery = 1.0;  // detection, hang detection, restart, swap
     double step = 1.0;
-    double checkpoint = 1.0;  // bytes, and the snapshot's stall
+    double communication = 1.0;  // the exposed part of the step
+    double checkpoint = 1.0;     // bytes, and the snapshot's stall
     double defects = 1.0;
     double devices = 1.0;
     std::optional<std::int64_t> spare_nodes;

@@ -6,7 +6,6 @@
 #include <cmath>
 #include <limits>
 
-#include "base/units.hpp"
 #include "predict/goodput/ensemble.hpp"
 #include "predict/goodput/player.hpp"
 
@@ -41,6 +40,9 @@ constexpr Lever kLevers[] = {
          return input.stages.front().step_s.mid * v[kStep];
      },
      [](Screws& screws, double better) { screws.step = 1.0 / better; }},
+    {"exposed_communication", "ratio_of_step", false,
+     [](const ProjectionInput& input, const Rows&) { return communication_share(input); },
+     [](Screws& screws, double better) { screws.communication = 1.0 / better; }},
     {"checkpoint_write_time", "s", false,
      [](const ProjectionInput&, const Rows& v) {
          return v[kCheckpointBytes] > 0.0 ? v[kCheckpointBytes] / v[kWriteBandwidth] : 0.0;
@@ -53,12 +55,11 @@ constexpr Lever kLevers[] = {
 
 MustBeTrue turn(const ProjectionInput& input, const Rows& values, const Lever& lever,
                 int histories) {
-    MustBeTrue result{std::string(lever.name),
-                      std::string(lever.unit),
-                      lever.more_is_better ? "at_least" : "at_most",
-                      lever.now(input, values),
-                      std::nullopt,
-                      {}};
+    MustBeTrue result;
+    result.name = lever.name;
+    result.unit = lever.unit;
+    result.direction = lever.more_is_better ? "at_least" : "at_most";
+    result.now = lever.now(input, values);
     if (result.now <= 0.0) {
         result.reason = "is nothing already";
         return result;
@@ -92,8 +93,11 @@ MustBeTrue turn(const ProjectionInput& input, const Rows& values, const Lever& l
 MustBeTrue find_devices(const ProjectionInput& input, const Rows& values, int histories) {
     constexpr int kStepsPerDoubling = 4;
     constexpr int kDoublings = 3;  // down to an eighth, up to eight times
-    MustBeTrue result{"devices",    "count", "at_least", static_cast<double>(input.devices),
-                      std::nullopt, {}};
+    MustBeTrue result;
+    result.name = "devices";
+    result.unit = "count";
+    result.direction = "at_least";
+    result.now = static_cast<double>(input.devices);
     const auto reaches = [&](double factor) {
         Screws screws;
         screws.devices = factor;
@@ -118,9 +122,21 @@ MustBeTrue find_devices(const ProjectionInput& input, const Rows& values, int hi
     return result;
 }
 
+// What a quiet soak would have to last until the posterior holds the threshold with the confidence.
+void add_soak(const ProjectionInput& input, MustBeTrue& mtbf) {
+    const double devices = static_cast<double>(input.devices);
+    const double per_day = devices * 24.0 / *mtbf.needed;
+    const auto claim =
+        judge_soak(input.failure.rate, input.soak, devices, per_day, input.confidence);
+    if (claim && claim->reason.empty()) mtbf.device_hours_to_prove = claim->device_hours_needed;
+}
+
 MustBeTrue find_spares(const ProjectionInput& input, const Rows& values, int histories) {
-    MustBeTrue result{"spare_nodes", "count", "at_least", static_cast<double>(input.spare_nodes),
-                      std::nullopt,  {}};
+    MustBeTrue result;
+    result.name = "spare_nodes";
+    result.unit = "count";
+    result.direction = "at_least";
+    result.now = static_cast<double>(input.spare_nodes);
     const auto reaches = [&](std::int64_t spares) {
         Screws screws;
         screws.spare_nodes = spares;
@@ -141,40 +157,6 @@ MustBeTrue find_spares(const ProjectionInput& input, const Rows& values, int his
     return result;
 }
 
-struct End {
-    double probability = 0.0;
-    std::optional<double> finish_days;  // median
-};
-
-End play_at(const ProjectionInput& input, Input row, double score, double horizon_s,
-            int histories) {
-    Rows scores{};
-    scores[row] = score;
-    Player player(resolve(input, values_at(input, scores), {}, horizon_s));
-    std::vector<double> walls;
-    int in_time = 0;
-    for (int i = 0; i < histories; ++i) {
-        const History history = player.play(input.seed, static_cast<std::uint64_t>(i));
-        walls.push_back(history.finished ? history.wall_s
-                                         : std::numeric_limits<double>::infinity());
-        in_time += input.deadline_s && walls.back() <= *input.deadline_s ? 1 : 0;
-    }
-    std::sort(walls.begin(), walls.end());
-    End end{static_cast<double>(in_time) / histories, std::nullopt};
-    const double median = quantile_of(walls, 0.5);
-    if (std::isfinite(median)) end.finish_days = median / kSecondsPerDay;
-    return end;
-}
-
-double swing_days(const TornadoBar& bar) {
-    if (!bar.finish_days_at_low || !bar.finish_days_at_high) {
-        return bar.finish_days_at_low || bar.finish_days_at_high
-                   ? std::numeric_limits<double>::max()
-                   : 0.0;
-    }
-    return std::abs(*bar.finish_days_at_high - *bar.finish_days_at_low);
-}
-
 }  // namespace
 
 std::vector<MustBeTrue> find_must_be_true(const ProjectionInput& input, int histories) {
@@ -190,38 +172,10 @@ std::vector<MustBeTrue> find_must_be_true(const ProjectionInput& input, int hist
                                                  : find_devices(input, values, histories);
         }
     });
-    return found;
-}
-
-std::vector<TornadoBar> find_tornado(const ProjectionInput& input, double horizon_s,
-                                     int histories) {
-    std::vector<Input> rows;
-    for (std::size_t i = 0; i < kRent; ++i) {  // money moves no date
-        const auto belief = belief_of(input, static_cast<Input>(i));
-        if (belief && belief->high > belief->low) rows.push_back(static_cast<Input>(i));
+    for (MustBeTrue& must : found) {
+        if (must.name == "mtbf_per_device" && must.needed) add_soak(input, must);
     }
-    std::vector<TornadoBar> bars(rows.size());
-    in_parallel(input.threads, static_cast<int>(rows.size()), [&](int i) {
-        const Input row = rows[static_cast<std::size_t>(i)];
-        const Uncertain belief = *belief_of(input, row);
-        const End low = play_at(input, row, -kScore90, horizon_s, histories);
-        const End high = play_at(input, row, kScore90, horizon_s, histories);
-        bars[static_cast<std::size_t>(i)] = {std::string(row_of(row).name),
-                                             belief.kind,
-                                             belief.low,
-                                             belief.high,
-                                             low.finish_days,
-                                             high.finish_days,
-                                             low.probability,
-                                             high.probability,
-                                             std::string(row_of(row).settled_by)};
-    });
-    std::stable_sort(bars.begin(), bars.end(), [](const TornadoBar& a, const TornadoBar& b) {
-        const double by_a = std::abs(a.probability_at_high - a.probability_at_low);
-        const double by_b = std::abs(b.probability_at_high - b.probability_at_low);
-        return by_a != by_b ? by_a > by_b : swing_days(a) > swing_days(b);
-    });
-    return bars;
+    return found;
 }
 
 }  // namespace ascertain::goodput

@@ -13,7 +13,8 @@ namespace ascertain::goodput {
 [[nodiscard]] std::vector<MustBeTrue> find_must_be_true(const ProjectionInput& input,
                                                         int histories);
 
-// One bar per input that has an interval, the widest first: by probability of the deadline, then
+// One bar per input that has an interval, and one ("operations") for the factor that the inputs a
+// site's operations decide have in common; the widest first: by probability of the deadline, then
 // by the median of the finish date. `horizon_s` gives up histories.
 [[nodiscard]] std::vector<TornadoBar> find_tornado(const ProjectionInput& input, double horizon_s,
                                                    int histories);

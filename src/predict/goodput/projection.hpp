@@ -74,8 +74,8 @@ struct Beliefs {
     std::optional<Uncertain> usd_per_kwh;  // added to capex
 };
 
-// A part of the healthy step that is no compute, for the waterfall: "bubble",
-// "exposed_communication".
+// A part of the healthy step that is no compute, for the waterfall: "bubble", "imbalance",
+// "exposed_communication" (which must_be_true also turns, as the speed of the links).
 struct StepShare {
     std::string name;
     double ratio = 0.0;  // of step_s; all together at most 1
@@ -160,6 +160,8 @@ struct MustBeTrue {
     std::string direction;  // "at_least" or "at_most"
     double now = 0.0;
     std::optional<double> needed;
+    // For the MTBF: further quiet device-hours until a soak would show it with the confidence.
+    std::optional<double> device_hours_to_prove;
     std::string reason;  // why `needed` is absent
 };
 

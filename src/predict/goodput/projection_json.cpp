@@ -49,6 +49,7 @@ Json must_be_true_json(const Projection& projection) {
                         {"direction", "closed"},
                         {"now", nullptr},
                         {"needed", nullptr},
+                        {"device_hours_to_prove", nullptr},
                         {"reason", blocker.reason}});
     }
     for (const MustBeTrue& must : projection.must_be_true) {
@@ -56,7 +57,8 @@ Json must_be_true_json(const Projection& projection) {
                      {"unit", must.unit},
                      {"direction", must.direction},
                      {"now", finite_or_null(must.now)},
-                     {"needed", number(must.needed)}};
+                     {"needed", number(must.needed)},
+                     {"device_hours_to_prove", number(must.device_hours_to_prove)}};
         if (!must.reason.empty()) item["reason"] = must.reason;
         list.push_back(item);
     }

@@ -9,6 +9,7 @@
 #include <iterator>
 #include <numeric>
 
+#include "base/random.hpp"
 #include "predict/goodput/inputs.hpp"
 #include "predict/goodput/projection_json.hpp"
 #include "predict/goodput/published.hpp"
@@ -262,6 +263,46 @@ TEST(Projection, TokensBecomeSteps) {
     EXPECT_NEAR(projected(input).ideal_days, 62'500.0 * 10.0 / kDay, 1e-9);
 }
 
+TEST(Projection, FasterLinksAreALeverWhenTheStepSaysSo) {
+    ProjectionInput input = small_campaign();
+    make_certain(input);
+    input.deadline_s = 23.0 * kDay;
+    input.step_shares = {{"exposed_communication", 0.4}};
+    for (const MustBeTrue& must : projected(input).must_be_true) {
+        if (must.name != "exposed_communication") continue;
+        EXPECT_EQ(must.now, 0.4);
+        ASSERT_TRUE(must.needed.has_value()) << must.reason;
+        EXPECT_LT(*must.needed, 0.4);
+        return;
+    }
+    FAIL() << "no such lever";
+}
+
+TEST(Projection, TheMtbfNeededComesWithTheSoakThatWouldShowIt) {
+    ProjectionInput input = small_campaign();
+    input.deadline_s = 27.0 * kDay;
+    const Projection projection = projected(input);
+    for (const MustBeTrue& must : projection.must_be_true) {
+        if (must.name != "mtbf_per_device" || !must.needed) continue;
+        ASSERT_TRUE(must.device_hours_to_prove.has_value());
+        const GammaRate then = updated(input.failure.rate, {0.0, *must.device_hours_to_prove});
+        EXPECT_GE(then.probability_at_most(1.0 / *must.needed), 0.9 - 1e-6);
+        return;
+    }
+    FAIL() << "no threshold for the MTBF";
+}
+
+TEST(Projection, OperationsAreOneBarOfTheTornado) {
+    ProjectionInput input = small_campaign();
+    const auto has_operations = [](const Projection& projection) {
+        return std::any_of(projection.tornado.begin(), projection.tornado.end(),
+                           [](const TornadoBar& bar) { return bar.name == "operations"; });
+    };
+    EXPECT_TRUE(has_operations(projected(input)));
+    input.operations_correlation = 0.0;
+    EXPECT_FALSE(has_operations(projected(input)));
+}
+
 // ---- hostile inputs -----------------------------------------------------------------------------
 
 struct Broken {
@@ -326,6 +367,53 @@ TEST(Projection, OneDeviceAndAMillionGetAnswersNotNans) {
             EXPECT_TRUE(std::isfinite(part.ratio)) << part.name;
         }
     }
+}
+
+// Random absurdities in any field: an error that names a field, or an answer made of finite
+// numbers.
+TEST(Projection, RandomAbsurditiesEndInAnErrorOrAnAnswer) {
+    Random random(4, 4);
+    const double wild[] = {0.0, -1.0, 1e-300, 1e-9, 1e9, 1e300, NAN, INFINITY, -INFINITY, 0.5, 7.0};
+    const auto any = [&] { return wild[random.below(std::size(wild))]; };
+    int answered = 0;
+    for (int i = 0; i < 300; ++i) {
+        ProjectionInput input = small_campaign();
+        input.belief_draws = 4;
+        input.histories_per_draw = 1;
+        for (int k = 0; k < 2; ++k) {
+            switch (random.below(9)) {
+                case 0:
+                    input.stages[0].step_s = {any(), any(), any(), Kind::kGuessed, "wild"};
+                    break;
+                case 1: input.stages[0].steps = any(); break;
+                case 2: input.failure.rate = {any(), any()}; break;
+                case 3: input.soak = {any(), any()}; break;
+                case 4: input.deadline_s = any(); break;
+                case 5: input.devices = static_cast<std::int64_t>(random.below(3)) * 499'999; break;
+                case 6: input.checkpoint_interval_s = any(); break;
+                case 7: input.findings = {any(), any(), any()}; break;
+                default: {
+                    const auto row = static_cast<Input>(kDetection + random.below(22));
+                    const double value = any();
+                    *field_of(input.beliefs, row) = {value, value, value, Kind::kGuessed, "wild"};
+                }
+            }
+        }
+        const auto result = project(input);
+        if (!result) {
+            EXPECT_FALSE(result.error().where.empty()) << result.error().text();
+            continue;
+        }
+        ++answered;
+        double sum = 0.0;
+        for (const WaterfallPart& part : result->waterfall) sum += part.ratio;
+        EXPECT_NEAR(sum, 1.0, 1e-6);
+        if (result->deadline.mid) {
+            EXPECT_GE(*result->deadline.low, 0.0);
+            EXPECT_LE(*result->deadline.high, 1.0);
+        }
+    }
+    EXPECT_GT(answered, 30);
 }
 
 // Devices that fail every few minutes, all of them needed: it never ends, and the document says so.

@@ -11,12 +11,20 @@ double steps_of(const StageInput& stage) {
     return stage.steps > 0.0 ? stage.steps : std::ceil(stage.tokens / stage.tokens_per_step);
 }
 
+double communication_share(const ProjectionInput& input) {
+    for (const StepShare& share : input.step_shares) {
+        if (share.name == "exposed_communication") return share.ratio;
+    }
+    return 0.0;
+}
+
 RunSetup resolve(const ProjectionInput& input, const Rows& values, const Screws& screws,
                  double horizon_s) {
     RunSetup setup;
     const double doublings = std::log2(screws.devices);
+    const double links = 1.0 + communication_share(input) * (screws.communication - 1.0);
     const double step_factor =
-        values[kStep] * screws.step /
+        values[kStep] * screws.step * links /
         (screws.devices * std::pow(input.efficiency_per_doubling, doublings));
     const auto grown = [&](std::int64_t devices) {
         return static_cast<std::int64_t>(
