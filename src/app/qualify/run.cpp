@@ -59,9 +59,8 @@ std::string host_name() {
 Json software_of(const Preparation& preparation) {
     Json software{{"ascertain", std::string(version())}, {"criteria", preparation.criteria.hash()}};
     for (const auto& description : preparation.crew.descriptions) {
-        for (const auto& library : description.value("libraries", Json::object()).items()) {
-            software[library.key()] = library.value();
-        }
+        const Json libraries = description.value("libraries", Json::object());
+        for (const auto& library : libraries.items()) software[library.key()] = library.value();
         if (description.contains("driver") && description["driver"].is_string())
             software["driver"] = description["driver"];
     }
