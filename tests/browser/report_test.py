@@ -7,6 +7,7 @@ import re
 import subprocess
 import tempfile
 import unittest
+import xml.etree.ElementTree
 
 import browser
 
@@ -123,6 +124,21 @@ class Report(unittest.TestCase):
         self.assertEqual(self.page.console, [])
         self.assertTrue(self.page.ask(
             "[...document.querySelectorAll('figure.chart')].every(f => f.querySelector('details').open)"))
+
+
+class Documents(unittest.TestCase):
+    def test_junit_is_xml_that_counts_what_it_holds(self):
+        with tempfile.TemporaryDirectory() as folder:
+            subprocess.run([os.environ["ASCERTAIN_REPORT_SAMPLE"], os.devnull, folder], check=True)
+            for name in NAMES:
+                root = xml.etree.ElementTree.parse(os.path.join(folder, name + ".xml")).getroot()
+                for suite in root:
+                    cases = suite.findall("testcase")
+                    self.assertEqual(int(suite.get("tests")), len(cases))
+                    for kind, counter in (("failure", "failures"), ("error", "errors"), ("skipped", "skipped")):
+                        self.assertEqual(int(suite.get(counter)), sum(c.find(kind) is not None for c in cases))
+                # None of the samples is qualified, so none of them may look like a pass.
+                self.assertGreater(sum(int(s.get("failures")) + int(s.get("errors")) for s in root), 0)
 
 
 # Texts whose contrast is too low, at most ten.

@@ -1,4 +1,5 @@
-// Writes the sample reports that the browser test opens: ascertain_report_sample CHART_JS FOLDER.
+// Writes the sample reports that the browser test opens, with their JUnit and OpenMetrics forms:
+// ascertain_report_sample CHART_JS FOLDER.
 // An empty CHART_JS gives reports without charts.
 #include <fstream>
 #include <iostream>
@@ -6,6 +7,8 @@
 #include <string>
 
 #include "decide/report/html.hpp"
+#include "decide/report/junit.hpp"
+#include "decide/report/openmetrics.hpp"
 #include "decide/report/testing/sample.hpp"
 
 namespace {
@@ -32,12 +35,14 @@ int main(int argc, char** argv) {
     const std::string chart_js = read(argv[1]);
     const std::string folder = std::string(argv[2]) + "/";
     namespace testing = ascertain::report::testing;
-    const auto make = [&](const char* name, const testing::Sample& sample) {
-        return write(folder + name, ascertain::report::html(sample.input(chart_js)));
+    const auto make = [&](const std::string& name, const testing::Sample& sample) {
+        namespace report = ascertain::report;
+        return write(folder + name + ".html", report::html(sample.input(chart_js))) &&
+               write(folder + name + ".xml", report::junit(sample.verdict)) &&
+               write(folder + name + ".txt", report::openmetrics(sample.verdict));
     };
-    const bool written = make("screened.html", testing::screened_cpu()) &&
-                         make("failing.html", testing::failing_device()) &&
-                         make("nothing.html", testing::nothing()) &&
-                         make("hostile.html", testing::hostile());
+    const bool written = make("screened", testing::screened_cpu()) &&
+                         make("failing", testing::failing_device()) &&
+                         make("nothing", testing::nothing()) && make("hostile", testing::hostile());
     return written ? 0 : 74;
 }

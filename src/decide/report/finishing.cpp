@@ -187,8 +187,11 @@ std::string requirement(const Json& point) {
     std::string direction = first_text(point, {"direction"});
     std::ranges::replace(direction, '_', ' ');
     const std::string why = first_text(point, {"reason"});
-    std::string line = code(first_text(point, {"name"})) + ": " + escaped(direction, 20) + " ";
-    if (needed) line += fmt::format("<strong>{}</strong> ", figure_text(*needed, unit));
+    std::string line = code(first_text(point, {"name"})) + ": ";
+    if (needed) {
+        line += fmt::format("{} <strong>{}</strong> ", escaped(direction, 20),
+                            figure_text(*needed, unit));
+    }
     if (now)
         line += fmt::format("<span class=\"interval\">(now {})</span> ", figure_text(*now, unit));
     if (!why.empty()) line += fmt::format("<span class=\"missing\">{}</span>", escaped(why, 300));

@@ -158,7 +158,7 @@ std::string record_links(const Material& material, const std::vector<std::string
 
 std::string table(const Table& content) {
     std::string html = fmt::format(
-        R"(<div class="scroll" role="region" aria-label="{}" tabindex="0"><table class="{}"><thead><tr>)",
+        R"(<div class="scroll" role="group" aria-label="{}" tabindex="0"><table class="{}"><thead><tr>)",
         escaped(content.label), content.style);
     std::vector<bool> numeric;
     for (const auto& column : content.columns) {

@@ -18,10 +18,13 @@ std::string strip(const Material& material, std::string_view key) {
         if (check->question != key) continue;
         const std::string said =
             fmt::format("{} on {}: {}", check->id, check->device, judge::name_of(check->status));
+        // Tab stops only where there is something to see; the others are reached by their rows.
+        const bool stop = tone_of(*check) != Tone::kGood;
         shapes +=
-            fmt::format(R"(<li><a class="{}" href="#{}" title="{}" aria-label="{}">{}</a></li>)",
-                        class_of(tone_of(*check)), check_anchor(check->id, check->device),
-                        escaped(said), escaped(said), mark_of(tone_of(*check)));
+            fmt::format(R"(<li><a class="{}"{} href="#{}" title="{}" aria-label="{}">{}</a></li>)",
+                        class_of(tone_of(*check)), stop ? "" : R"( tabindex="-1")",
+                        check_anchor(check->id, check->device), escaped(said), escaped(said),
+                        mark_of(tone_of(*check)));
         ++n;
     }
     if (n == 0) return {};

@@ -17,8 +17,10 @@ namespace ascertain::report {
 // questions.cpp: the five questions, each with its picture.
 [[nodiscard]] std::string questions_section(const Material& material);
 
-// operators.cpp: which operators are right, and how near each comes to its bound.
+// operator_map.cpp: which operators are right.
 [[nodiscard]] std::string operator_map(const Material& material);
+
+// operators.cpp: how near each operator comes to its bound, and how its errors are spread.
 [[nodiscard]] std::string operator_errors(const Material& material);
 [[nodiscard]] std::string error_histograms(const Material& material);
 
