@@ -4,6 +4,7 @@
 //   ascertain_drive_worker --worker PATH --config config.json [--tokens 64] [--tp 8] [--ep 64]
 //       [--device cpu] [--only PATTERN] [--profile quick|standard] [--threads 2] [--seed 1]
 //       [--detail ID]
+//       [--save capture.json | --load capture.json]
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -124,6 +125,13 @@ qualification::Opinion to_measure(const judge::Opinion& opinion) {
                                                   : qualification::Opinion::kUnknown;
 }
 
+qualification::Survey nothing_captured(const Json& params) {
+    qualification::Survey survey;
+    survey.capture = params;
+    for (Json* list : {&survey.operators, &survey.cases, &survey.gemms}) *list = Json::array();
+    return survey;
+}
+
 device::LaunchSpec spec_of(const Options& options, const std::string& name,
                            const std::string& file) {
     return {.executable = options.text("--worker", "ascertain-worker"),
@@ -158,9 +166,17 @@ int main(int count, char** arguments) {
     const Json params = qualification::capture_params(what);
     const auto start = must(pool.call(1, {"describe", {}, {120.0}}, never));
     fmt::print("worker: {:.2f} s to start; {}\n", start.duration.count, start.message);
-    const auto captured = must(pool.call(1, {"capture", params, {600.0}}, never));
-    if (captured.ending != device::Ending::kResult) stop("capture: " + captured.message);
-    const auto survey = must(qualification::read_survey(params, captured.result));
+    const std::string saved = options.text("--load", "");
+    device::Reply captured{.ending = device::Ending::kResult};
+    if (saved.empty()) {
+        captured = must(pool.call(1, {"capture", params, {600.0}}, never));
+    } else {
+        captured.result = must(parse_json(file_text(saved), saved));
+    }
+    const bool has_survey = captured.ending == device::Ending::kResult;
+    if (!has_survey) fmt::print("capture: {}\n", captured.message);
+    const auto survey = has_survey ? must(qualification::read_survey(params, captured.result))
+                                   : nothing_captured(params);
     fmt::print("capture: {:.2f} s, step {:.2f} s, {} operators that compute, {} cases\n",
                captured.duration.count, survey.step.count, survey.subjects.size(),
                survey.cases.size());

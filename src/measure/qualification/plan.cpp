@@ -57,9 +57,12 @@ std::shared_ptr<const Subject> campaign_subject(const Survey& survey, const Tria
     return std::make_shared<const Subject>(std::move(subject));
 }
 
+// An operator that takes this much of a step is never sampled out, whatever the budget says.
+constexpr double kShareAlwaysAsked = 0.01;
+
 // How many cases of each operator a check may ask about within a budget; 0: none. Every family of
-// operators keeps its most important one whatever the budget says; then the rest come in by
-// importance, and only then second cases.
+// operators keeps its most important one, and every operator that takes much of the step is asked;
+// then the rest come in by importance, and only then second cases.
 std::vector<std::size_t> choose_cases(const std::vector<OperatorSubject>& subjects, double weight,
                                       Seconds budget) {
     std::vector<std::size_t> chosen(subjects.size(), 0);
@@ -69,7 +72,9 @@ std::vector<std::size_t> choose_cases(const std::vector<OperatorSubject>& subjec
         return case_seconds(subjects[subject].cases[index]) * weight;
     };
     for (std::size_t i = 0; i < subjects.size(); ++i) {
-        if (subjects[i].cases.empty() || !families.insert(subjects[i].family).second) continue;
+        if (subjects[i].cases.empty()) continue;
+        const bool first_of_family = families.insert(subjects[i].family).second;
+        if (!first_of_family && subjects[i].share_of_step < kShareAlwaysAsked) continue;
         chosen[i] = 1;
         spent += cost(i, 0);
     }
@@ -257,7 +262,7 @@ Seconds time_share(Profile profile, Question question) {
 
 Seconds case_seconds(const Json& operator_case) {
     constexpr Seconds kFloor{0.01};
-    constexpr double kPerElement_s = 1e-7;  // made, moved, compared
+    constexpr double kPerElement_s = 2e-8;  // made, moved, compared
     constexpr FlopsPerSecond kReference{2e10};
     Seconds time = kFloor + Seconds{checks::elements_of(operator_case) * kPerElement_s};
     if (const auto gemm = checks::gemm_of(operator_case)) time += gemm->flops() / kReference;

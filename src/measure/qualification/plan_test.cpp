@@ -156,6 +156,18 @@ TEST(Plan, ABudgetThatIsTooSmallNeverCostsAFamilyOfOperators) {
     EXPECT_EQ(plan->left_out.size() >= sampled_out, true);
 }
 
+TEST(Plan, AnOperatorThatTakesMuchOfTheStepIsNeverSampledOut) {
+    Survey big = too_much();
+    // The last by importance of its family, yet 2 % of the step.
+    big.subjects.back().share_of_step = 0.02;
+    const std::string id = "ops.numerics." + big.subjects.back().name;
+    const auto plan = make_plan(big, trial(), quick());
+    ASSERT_TRUE(plan.ok());
+    EXPECT_EQ(find_item(*plan, id)->skip_category, "");
+    big.subjects.back().share_of_step = 0.0001;
+    EXPECT_EQ(find_item(*make_plan(big, trial(), quick()), id)->skip_category, "budget");
+}
+
 TEST(Plan, TheFullProfileSamplesNothingOut) {
     PlanQuestion question = quick();
     question.profile = checks::Profile::kFull;
