@@ -18,6 +18,10 @@ constexpr std::int64_t kQuickTokens = 64;
 constexpr std::int64_t kStandardTokens = 256;
 constexpr std::int64_t kFullTokens = 1024;
 
+// Rows of the vocabulary on a CPU at quick: its matrices are the largest of a rank and would take
+// most of the time. Accelerators always get all of them, since real defects hide at the true size.
+constexpr std::int64_t kQuickVocabularyOnCpu = 2048;
+
 // fp32 weights and gradients, two fp32 moments, one more copy while cases are cloned.
 constexpr double kBytesPerParameter = 4.0 * 5.0;
 
@@ -41,10 +45,17 @@ void keep_one_layer_of_each_kind(model::Architecture& architecture, std::vector<
     architecture.layers = std::move(kept);
 }
 
+void cut_vocabulary(model::Architecture& architecture, std::vector<Cut>& cuts) {
+    if (architecture.vocab_size <= kQuickVocabularyOnCpu) return;
+    cuts.push_back({"vocabulary", static_cast<double>(architecture.vocab_size),
+                    static_cast<double>(kQuickVocabularyOnCpu)});
+    architecture.vocab_size = kQuickVocabularyOnCpu;
+}
+
 }  // namespace
 
 Result<NarrowedModel> narrow_to_rank(const Situation& situation, const parallel::Plan& plan,
-                                     checks::Profile profile, Bytes memory_limit) {
+                                     checks::Profile profile, bool on_cpu, Bytes memory_limit) {
     model::Shard shard = parallel::shard_of(plan);
     shard.cp = 1;  // tokens are cut below; a ring over ranks is the links' question
     shard.sequence_parallel = false;
@@ -53,6 +64,8 @@ Result<NarrowedModel> narrow_to_rank(const Situation& situation, const parallel:
     NarrowedModel narrowed;
     narrowed.architecture = *std::move(rank);
     keep_one_layer_of_each_kind(narrowed.architecture, narrowed.cuts);
+    if (on_cpu && profile == checks::Profile::kQuick)
+        cut_vocabulary(narrowed.architecture, narrowed.cuts);
     const Stage& stage = situation.campaign.stages.front();
     const double tokens_per_rank =
         static_cast<double>(stage.sequence_length > 0 ? stage.sequence_length

@@ -31,11 +31,12 @@ struct NarrowedModel {
     Bytes training_memory;  // weights, gradients, optimizer and what capturing keeps: rough
 };
 
-// `plan` is the fleet's best. Errors: kBadInput when the narrowed model needs more than
-// `memory_limit`, naming both.
+// `plan` is the fleet's best; `on_cpu`: a CPU is among the devices. Errors: kBadInput when the
+// narrowed model needs more than `memory_limit`, naming both.
 [[nodiscard]] Result<NarrowedModel> narrow_to_rank(const Situation& situation,
                                                    const parallel::Plan& plan,
-                                                   checks::Profile profile, Bytes memory_limit);
+                                                   checks::Profile profile, bool on_cpu,
+                                                   Bytes memory_limit);
 
 // Half of this machine's memory: the rest is for references and everybody else.
 [[nodiscard]] Bytes memory_for_measuring();
