@@ -110,7 +110,31 @@ goodput::Uncertain figure_belief(const catalog::Figure<Q>& figure) {
             figure.source};
 }
 
-void add_prices(goodput::Beliefs& beliefs, const FleetSpec& spec, const catalog::Chip& chip) {
+// Nobody names a price for this chip: then what the catalog's priced chips rent for, per bf16
+// FLOP/s, from the cheapest to the dearest. A guess, and marked as one.
+std::optional<goodput::Uncertain> rent_by_analogy(const catalog::Catalog& known,
+                                                  const catalog::Chip& chip) {
+    const auto& peak = chip.peak(catalog::Format::kBf16);
+    if (!peak.known()) return std::nullopt;
+    std::vector<double> rates;
+    for (const auto& other : known.chips()) {
+        const auto& others = other.peak(catalog::Format::kBf16);
+        if (!other.rental_per_hour.known() || !others.known()) continue;
+        rates.push_back(other.rental_per_hour.value->count / others.value->count);
+    }
+    if (rates.size() < 3) return std::nullopt;
+    std::ranges::sort(rates);
+    const double flops = peak.value->count;
+    return goodput::Uncertain{
+        rates.front() * flops, rates[rates.size() / 2] * flops, rates.back() * flops,
+        goodput::Kind::kGuessed,
+        fmt::format(
+            "no price is known for {}: rents of {} priced chips of the catalog, per bf16 FLOP/s",
+            chip.id, rates.size())};
+}
+
+void add_prices(goodput::Beliefs& beliefs, const Situation& situation, const FleetSpec& spec,
+                const catalog::Chip& chip) {
     if (spec.price_per_chip_hour) {
         beliefs.rent_usd_per_device_hour =
             goodput::certain(spec.price_per_chip_hour->count, "campaign");
@@ -118,6 +142,8 @@ void add_prices(goodput::Beliefs& beliefs, const FleetSpec& spec, const catalog:
         beliefs.rent_usd_per_device_hour = figure_belief(chip.rental_per_hour);
     } else if (chip.purchase.known()) {
         beliefs.capex_usd_per_device = figure_belief(chip.purchase);
+    } else {
+        beliefs.rent_usd_per_device_hour = rent_by_analogy(situation.catalog, chip);
     }
     if (chip.power.known()) beliefs.power_w_per_device = figure_belief(chip.power);
 }
@@ -149,7 +175,7 @@ void add_campaign(goodput::ProjectionInput& input, const Situation& situation) {
     }
     if (spec.restart_time)
         input.beliefs.restart_s = goodput::certain(spec.restart_time->count, "campaign");
-    add_prices(input.beliefs, spec, situation.fleets.front().chip);
+    add_prices(input.beliefs, situation, spec, situation.fleets.front().chip);
 }
 
 }  // namespace

@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "app/device_hosts.hpp"
 #include "app/interrupt.hpp"
 #include "app/qualify/conclude.hpp"
@@ -113,8 +115,9 @@ Result<Preparation> prepare(Terminal& terminal, const Home& home, const QualifyO
     auto stages = forecast_stages(*situation, *book, options.search);
     terminal.status("");
     if (!stages) return stages.error();
-    auto narrowed =
-        narrow_to_rank(*situation, measured_plan(*stages), options.profile, memory_for_measuring());
+    const bool on_cpu = std::ranges::find(*devices, "cpu") != devices->end();
+    auto narrowed = narrow_to_rank(*situation, measured_plan(*stages), options.profile, on_cpu,
+                                   memory_for_measuring());
     if (!narrowed) return narrowed.error();
     auto crew = assemble(home, *devices, situation->campaign.reference);
     if (!crew) return crew.error();

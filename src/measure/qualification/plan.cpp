@@ -61,8 +61,9 @@ std::shared_ptr<const Subject> campaign_subject(const Survey& survey, const Tria
 constexpr double kShareAlwaysAsked = 0.01;
 
 // How many cases of each operator a check may ask about within a budget; 0: none. Every family of
-// operators keeps its most important one, and every operator that takes much of the step is asked;
-// then the rest come in by importance, and only then second cases.
+// operators keeps its most important one whatever the budget says. Then as many other operators as
+// possible get one case, the cheap ones first, because an operator nobody looked at is the larger
+// risk; and only then come second cases, by importance.
 std::vector<std::size_t> choose_cases(const std::vector<OperatorSubject>& subjects, double weight,
                                       Seconds budget) {
     std::vector<std::size_t> chosen(subjects.size(), 0);
@@ -71,23 +72,36 @@ std::vector<std::size_t> choose_cases(const std::vector<OperatorSubject>& subjec
     const auto cost = [&](std::size_t subject, std::size_t index) {
         return case_seconds(subjects[subject].cases[index]) * weight;
     };
+    const auto take_next = [&](std::size_t subject) {
+        spent += cost(subject, chosen[subject]);
+        ++chosen[subject];
+    };
+    const auto fits = [&](std::size_t subject) {
+        return spent + cost(subject, chosen[subject]) <= budget;
+    };
+    std::vector<std::size_t> unseated;
     for (std::size_t i = 0; i < subjects.size(); ++i) {
         if (subjects[i].cases.empty()) continue;
-        const bool first_of_family = families.insert(subjects[i].family).second;
-        if (!first_of_family && subjects[i].share_of_step < kShareAlwaysAsked) continue;
-        chosen[i] = 1;
-        spent += cost(i, 0);
-    }
-    for (std::size_t round = 0, added = 1; added > 0; ++round) {
-        added = 0;
-        for (std::size_t i = 0; i < subjects.size(); ++i) {
-            if (chosen[i] != round || subjects[i].cases.size() <= round) continue;
-            if (spent + cost(i, round) > budget) continue;
-            spent += cost(i, round);
-            ++chosen[i];
-            ++added;
+        if (families.insert(subjects[i].family).second) {
+            take_next(i);
+        } else {
+            unseated.push_back(i);
         }
-        if (round == 0) added = 1;  // the first round may find everybody seated already
+    }
+    std::stable_sort(unseated.begin(), unseated.end(), [&](std::size_t left, std::size_t right) {
+        return cost(left, 0) < cost(right, 0);
+    });
+    for (const std::size_t i : unseated) {
+        if (fits(i)) take_next(i);
+    }
+    for (bool added = true; added;) {
+        added = false;
+        for (std::size_t i = 0; i < subjects.size(); ++i) {
+            const bool has_more = chosen[i] > 0 && chosen[i] < subjects[i].cases.size();
+            if (!has_more || !fits(i)) continue;
+            take_next(i);
+            added = true;
+        }
     }
     return chosen;
 }
