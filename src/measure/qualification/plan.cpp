@@ -61,7 +61,8 @@ std::shared_ptr<const Subject> campaign_subject(const Survey& survey, const Tria
 constexpr double kShareAlwaysAsked = 0.01;
 
 // How many cases of each operator a check may ask about within a budget; 0: none. Every family of
-// operators keeps its most important one whatever the budget says. Then as many other operators as
+// operators keeps its most important one, and every operator that takes much of the step is asked,
+// whatever the budget says. Then as many other operators as
 // possible get one case, the cheap ones first, because an operator nobody looked at is the larger
 // risk; and only then come second cases, by importance.
 std::vector<std::size_t> choose_cases(const std::vector<OperatorSubject>& subjects, double weight,
@@ -82,7 +83,8 @@ std::vector<std::size_t> choose_cases(const std::vector<OperatorSubject>& subjec
     std::vector<std::size_t> unseated;
     for (std::size_t i = 0; i < subjects.size(); ++i) {
         if (subjects[i].cases.empty()) continue;
-        if (families.insert(subjects[i].family).second) {
+        const bool first_of_family = families.insert(subjects[i].family).second;
+        if (first_of_family || subjects[i].share_of_step >= kShareAlwaysAsked) {
             take_next(i);
         } else {
             unseated.push_back(i);
