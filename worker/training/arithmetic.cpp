@@ -45,17 +45,20 @@ at::Tensor summed_in_parts(const at::Tensor& x, const at::Tensor& weight, std::i
 }
 
 at::Tensor attention_spelt_out(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
-                               const at::Tensor& mask, double scale) {
+                               const at::Tensor& mask, bool causal, double scale) {
     const std::int64_t repeats = q.size(1) / k.size(1);
     const at::Tensor keys = k.repeat_interleave(repeats, 1);
     const at::Tensor values = v.repeat_interleave(repeats, 1);
     at::Tensor visible = mask;
-    if (!visible.defined()) {
+    if (!visible.defined() && causal) {
         visible = at::ones({q.size(2), q.size(2)}, q.options().dtype(at::kBool)).tril();
     }
-    const at::Tensor scores = at::matmul(q.mul(scale), keys.transpose(-2, -1));
-    const double hidden = -std::numeric_limits<double>::infinity();
-    return at::matmul(at::softmax(scores.masked_fill(visible.logical_not(), hidden), -1), values);
+    at::Tensor scores = at::matmul(q.mul(scale), keys.transpose(-2, -1));
+    if (visible.defined()) {
+        const double hidden = -std::numeric_limits<double>::infinity();
+        scores = scores.masked_fill(visible.logical_not(), hidden);
+    }
+    return at::matmul(at::softmax(scores, -1), values);
 }
 
 // _grouped_mm wants every row to start on a multiple of 16 bytes.
@@ -134,18 +137,19 @@ at::Tensor grouped_linear(const Arithmetic& arithmetic, const at::Tensor& x,
 }
 
 at::Tensor attention(const Arithmetic& arithmetic, const at::Tensor& q, const at::Tensor& k,
-                     const at::Tensor& v, const at::Tensor& mask, double scale) {
+                     const at::Tensor& v, const at::Tensor& mask, bool causal, double scale) {
     const at::Tensor queries = round_to(arithmetic, q);
     const at::Tensor keys = round_to(arithmetic, k);
     const at::Tensor values = round_to(arithmetic, v);
     if (arithmetic.summation_parts != 1) {
-        return round_to(arithmetic, attention_spelt_out(queries, keys, values, mask, scale));
+        return round_to(arithmetic,
+                        attention_spelt_out(queries, keys, values, mask, causal, scale));
     }
     const bool grouped = q.size(1) != k.size(1);
     const std::optional<at::Tensor> visible =
         mask.defined() ? std::optional<at::Tensor>(mask) : std::nullopt;
-    const at::Tensor output = at::scaled_dot_product_attention(queries, keys, values, visible, 0.0,
-                                                               !mask.defined(), scale, grouped);
+    const at::Tensor output = at::scaled_dot_product_attention(
+        queries, keys, values, visible, 0.0, causal && !mask.defined(), scale, grouped);
     return arithmetic.emulated ? round_to(arithmetic, output) : output;
 }
 

@@ -47,11 +47,11 @@ struct Arithmetic {
 [[nodiscard]] at::Tensor grouped_linear(const Arithmetic& arithmetic, const at::Tensor& x,
                                         const at::Tensor& weight, const at::Tensor& ends);
 
-// Causal attention. q [batch, heads, seq, d], k [batch, kv_heads, seq, d], v [batch, kv_heads, seq,
-// dv] -> [batch, heads, seq, dv] in the working dtype. `mask` [seq, seq] (true: visible) replaces
-// the causal rule when defined.
+// q [batch, heads, queries, d], k [batch, kv_heads, keys, d], v [batch, kv_heads, keys, dv] ->
+// [batch, heads, queries, dv] in the working dtype. Every query sees the keys that `mask` [queries,
+// keys] (true: visible) lets it; without a mask those up to its own place where `causal`, else all.
 [[nodiscard]] at::Tensor attention(const Arithmetic& arithmetic, const at::Tensor& q,
                                    const at::Tensor& k, const at::Tensor& v, const at::Tensor& mask,
-                                   double scale);
+                                   bool causal, double scale);
 
 }  // namespace ascertain::training

@@ -1,9 +1,13 @@
 #include "worker/training/attention.hpp"
 
 #include <ATen/ops/cat.h>
+#include <ATen/ops/empty.h>
 #include <ATen/ops/ones.h>
 
 #include <cmath>
+#include <tuple>
+
+#include "base/assert.hpp"
 
 namespace ascertain::training {
 namespace {
@@ -95,8 +99,8 @@ Heads grouped_heads(const Attention& attention, const Pass& pass, const at::Tens
         k = apply(attention.k_norm, k);
     }
     if (pass.rope.cosine.defined()) {
-        q = rotate(pass.rope, widen(q));
-        k = rotate(pass.rope, widen(k));
+        q = rotate(pass.rope, widen(q), pass.position);
+        k = rotate(pass.rope, widen(k), pass.position);
     }
     return {q, k, split(v, shape.kv_heads)};
 }
@@ -124,13 +128,33 @@ Heads latent_heads(const Attention& attention, const Pass& pass, const at::Tenso
     at::Tensor q_turned = widen(q.narrow(3, nope, rope));
     at::Tensor k_turned = widen(split(down.narrow(1, shape.kv_lora_rank, rope), 1));
     if (pass.rope.cosine.defined()) {
-        q_turned = rotate(pass.rope, q_turned);
-        k_turned = rotate(pass.rope, k_turned);
+        q_turned = rotate(pass.rope, q_turned, pass.position);
+        k_turned = rotate(pass.rope, k_turned, pass.position);
     }
     const at::Tensor k_shared = k_turned.expand({-1, -1, shape.heads, -1});
     return {at::cat({widen(q.narrow(3, 0, nope)), q_turned}, 3),
             at::cat({widen(up.narrow(3, 0, nope)), k_shared}, 3),
             up.narrow(3, nope, shape.v_head_dim)};
+}
+
+// Keys and values of all tokens so far that a query may see, after adding these.
+std::tuple<at::Tensor, at::Tensor> remembered(const Attention& attention, const Pass& pass,
+                                              const at::Tensor& k, const at::Tensor& v) {
+    ASCERTAIN_ASSERT(pass.position == 0 || pass.sequence_length == 1);
+    KvCache::Layer& layer = pass.cache->layers.at(attention.index);
+    const std::int64_t end = pass.position + pass.sequence_length;
+    ASCERTAIN_ASSERT(end <= pass.cache->capacity);
+    const auto room_for = [&](const at::Tensor& part) {
+        return at::empty({part.size(0), part.size(1), pass.cache->capacity, part.size(3)},
+                         part.options());
+    };
+    if (!layer.keys.defined()) layer = {room_for(k), room_for(v)};
+    layer.keys.narrow(2, pass.position, pass.sequence_length).copy_(k);
+    layer.values.narrow(2, pass.position, pass.sequence_length).copy_(v);
+    const std::int64_t window = attention.shape.sliding_window;
+    const bool cut = pass.position > 0 && window > 0 && end > window;
+    const std::int64_t first = cut ? end - window : 0;
+    return {layer.keys.narrow(2, first, end - first), layer.values.narrow(2, first, end - first)};
 }
 
 }  // namespace
@@ -140,11 +164,12 @@ std::int64_t rope_dimension(const model::Attention& attention) {
                                                         : attention.head_dim;
 }
 
-Attention make_attention(Builder& builder, const std::string& layer) {
+Attention make_attention(Builder& builder, const std::string& layer, std::size_t index) {
     const model::Attention& shape = builder.architecture.attention;
     Attention made = shape.kind == model::AttentionKind::kMla ? make_latent(builder, layer)
                                                               : make_grouped(builder, layer);
     made.shape = shape;
+    made.index = index;
     const std::int64_t q_dim = shape.kind == model::AttentionKind::kMla
                                    ? shape.qk_nope_head_dim + shape.qk_rope_head_dim
                                    : shape.head_dim;
@@ -167,9 +192,14 @@ at::Tensor apply(const Attention& attention_part, const Pass& pass, const at::Te
     const Heads heads = attention_part.shape.kind == model::AttentionKind::kMla
                             ? latent_heads(attention_part, pass, rounded)
                             : grouped_heads(attention_part, pass, rounded);
+    const at::Tensor q = heads.q.transpose(1, 2);
+    at::Tensor k = heads.k.transpose(1, 2);
+    at::Tensor v = heads.v.transpose(1, 2);
+    if (pass.cache != nullptr) std::tie(k, v) = remembered(attention_part, pass, k, v);
+    const bool causal = pass.cache == nullptr || pass.position == 0;
+    const at::Tensor mask = causal ? pass.mask : at::Tensor();
     const at::Tensor output =
-        attention(pass.arithmetic, heads.q.transpose(1, 2), heads.k.transpose(1, 2),
-                  heads.v.transpose(1, 2), pass.mask, attention_part.softmax_scale);
+        attention(pass.arithmetic, q, k, v, mask, causal, attention_part.softmax_scale);
     const at::Tensor rows = output.transpose(1, 2).reshape({pass.batch * pass.sequence_length, -1});
     return apply(attention_part.o, pass.arithmetic, rows);
 }

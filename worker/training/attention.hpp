@@ -8,6 +8,7 @@ namespace ascertain::training {
 struct Attention {
     model::Attention shape;
     double softmax_scale = 0.0;
+    std::size_t index = 0;  // of the layer, for the cache
     // Grouped-query; qkv is the three in one matrix where the family stores them so.
     Linear q, k, v, qkv;
     Norm q_norm, k_norm;  // over head_dim; undefined weights: none
@@ -17,7 +18,8 @@ struct Attention {
     Linear o;
 };
 
-[[nodiscard]] Attention make_attention(Builder& builder, const std::string& layer);
+[[nodiscard]] Attention make_attention(Builder& builder, const std::string& layer,
+                                       std::size_t index);
 
 // The dimension that rotary embedding turns: head_dim, or the shared part of a latent head.
 [[nodiscard]] std::int64_t rope_dimension(const model::Attention& attention);
@@ -25,7 +27,9 @@ struct Attention {
 [[nodiscard]] at::Tensor attention_mask(const model::Attention& attention,
                                         std::int64_t sequence_length, at::Device device);
 
-// Normalised residual stream in, what attention adds to it out; both [tokens, hidden].
+// Normalised residual stream in, what attention adds to it out; both [tokens, hidden]. With a
+// cache, queries also see what it holds, and it gets what they brought: a first call with any
+// number of tokens, then one token at a time.
 [[nodiscard]] at::Tensor apply(const Attention& attention, const Pass& pass, const at::Tensor& x);
 
 }  // namespace ascertain::training

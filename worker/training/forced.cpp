@@ -92,7 +92,7 @@ private:
         const Outcome twin = outcome(twin_, batch, &reference.routing, {});
         const ThreadCount threads(plan_.device.threads);
         const Outcome device = outcome(device_, batch, &reference.routing, plan_.hook);
-        note(step, index, reference, twin, device);
+        const bool suspect = note(step, index, reference, twin, device);
         compare_choices(reference.routing, device.routing);
         if (index == 0) {
             clip_gradients(reference_.model().parameters(), plan_.recipe.clip_norm);
@@ -101,9 +101,15 @@ private:
             load();
             compare_optimizer();
         }
+        if (suspect && !located_) {
+            load();
+            located_ = locate(reference_.model(), twin_, device_, batch, pass_options(plan_.recipe),
+                              plan_.hook);
+        }
     }
 
-    void note(std::int64_t step, std::int64_t index, const Outcome& reference, const Outcome& twin,
+    // Whether the device is clearly farther from the reference than its twin is.
+    bool note(std::int64_t step, std::int64_t index, const Outcome& reference, const Outcome& twin,
               const Outcome& device) {
         ForcedPoint point{.step = step,
                           .batch = index,
@@ -131,6 +137,7 @@ private:
         }
         double squares = 0.0;
         double worst = -1.0;
+        double worst_twin = 0.0;
         for (std::size_t i = 0; i < reference.gradients.size(); ++i) {
             const at::Tensor& expected = reference.gradients[i].value;
             const double floor = norm_floor(expected, reference.grad_norm, elements);
@@ -144,7 +151,7 @@ private:
             tensor.one_minus_cosine = std::max(tensor.one_minus_cosine, ours.one_minus_cosine);
             tensor.one_minus_cosine_twin =
                 std::max(tensor.one_minus_cosine_twin, healthy.one_minus_cosine);
-            twin_error_ = std::max(twin_error_, healthy.relative_error);
+            worst_twin = std::max(worst_twin, healthy.relative_error);
             if (ours.relative_error > worst) {
                 worst = ours.relative_error;
                 point.worst_tensor = tensor.name;
@@ -152,6 +159,8 @@ private:
         }
         point.gradient_error = std::min(std::sqrt(squares) / reference.grad_norm, kNotFinite);
         points_.push_back(std::move(point));
+        twin_error_ = std::max(twin_error_, worst_twin);
+        return worst > std::max(kSuspectFactor * worst_twin, kSuspectFloor);
     }
 
     // Tokens for which the device's router, asked for itself, took other experts.
@@ -167,7 +176,7 @@ private:
     // One whole update from the same state, each side with its own gradients.
     void compare_update(std::int64_t step) {
         const c10::AutoGradMode no_gradients(false);
-        const double rate = learning_rate_at(plan_.recipe, step);
+        const double rate = learning_rate_at(plan_.recipe.schedule(), step);
         const std::vector<at::Tensor> before = reference_weights();
         std::vector<at::Tensor> expected = before;
         reference_update(expected, nullptr, rate);
@@ -328,6 +337,7 @@ private:
                          });
         result.points = std::move(points_);
         result.tensors = std::move(tensors_);
+        result.located = std::move(located_);
         return result;
     }
 
@@ -341,6 +351,7 @@ private:
     std::vector<ForcedTensor> tensors_;
     std::vector<SignedDeviations> losses_;  // one per step
     std::vector<SignedDeviations> norms_;
+    std::optional<Located> located_;
     double twin_error_ = 0.0;
     double update_norm_ = 0.0;
     double global_update_norm_ = 0.0;

@@ -10,6 +10,7 @@
 
 #include "base/observation.hpp"
 #include "model/architecture.hpp"
+#include "worker/training/locate.hpp"
 #include "worker/training/recipe.hpp"
 #include "worker/training/sides.hpp"
 #include "worker/training/trainer.hpp"
@@ -53,6 +54,7 @@ struct ForcedResult {
     Observation observation;
     std::vector<ForcedPoint> points;
     std::vector<ForcedTensor> tensors;  // largest relative error first
+    std::optional<Located> located;     // the first module that differs, where one clearly does
 };
 
 // docs/formulas.md#forced-comparison says what each metric is. `progress` gets shares of the whole.

@@ -66,6 +66,7 @@ TEST(Forced, HealthyFp32InAnotherOrderOfSummationIsWithinTheLimits) {
         // Not the same kernels on both sides: something must differ.
         EXPECT_GT(value_of(result, "tensor_relative_error_max"), 1e-9);
         EXPECT_LT(value_of(result, "optimizer_relative_error_max"), 1e-6);
+        EXPECT_FALSE(result.located.has_value());
         EXPECT_LT(std::abs(value_of(result, "update_norm_log_ratio_global")), 1e-5);
     }
 }
@@ -98,6 +99,9 @@ TEST(Forced, AScaledGradientIsSeenAndNamed) {
     EXPECT_NEAR(result.tensors.front().relative_error, 1e-3, 1e-5);
     EXPECT_LT(result.tensors[1].relative_error, 3e-5);
     EXPECT_EQ(result.points.front().worst_tensor, result.tensors.front().name);
+    ASSERT_TRUE(result.located.has_value());
+    EXPECT_EQ(result.located->module, result.tensors.front().name);
+    EXPECT_EQ(result.located->phase, "weight_gradient");
 }
 
 TEST(Forced, AGradientThatIsNotANumberIsAnErrorAndNotAGap) {

@@ -5,6 +5,7 @@
 #include <ATen/core/Tensor.h>
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -44,16 +45,31 @@ struct RoutingRecord {
     std::vector<at::Tensor> loads;        // [experts], int64: tokens of each
 };
 
+// Keys and values of the tokens seen so far, one entry per layer.
+struct KvCache {
+    struct Layer {
+        at::Tensor keys;    // [batch, kv_heads, capacity, d]
+        at::Tensor values;  // [batch, kv_heads, capacity, dv]
+    };
+    std::int64_t capacity = 0;  // tokens
+    std::int64_t length = 0;    // tokens seen
+    std::vector<Layer> layers;
+};
+
 // What one forward pass shares between its layers.
 struct Pass {
     Arithmetic arithmetic;
     std::int64_t batch = 0;
     std::int64_t sequence_length = 0;
-    RopeTable rope;   // empty when positions are learned
-    at::Tensor mask;  // [seq, seq], true: visible; undefined: causal
+    std::int64_t position = 0;  // of the first token: what the cache holds already
+    KvCache* cache = nullptr;   // null: the sequence is whole
+    RopeTable rope;             // empty when positions are learned
+    at::Tensor mask;            // [seq, seq], true: visible; undefined: causal
     double dropout = 0.0;
     // The experts to use instead of the router's own choice; null: the router chooses.
     const std::vector<at::Tensor>* replayed_choices = nullptr;
+    // Told the output of every module, [tokens, width], under its name; empty: nobody.
+    std::function<void(const std::string& module, const at::Tensor& output)> observe;
     // Shared, because a recomputed layer writes it once more after the pass has ended.
     std::shared_ptr<RoutingRecord> record;
 };

@@ -7,6 +7,7 @@
 #include <ATen/ops/full.h>
 #include <ATen/ops/stack.h>
 #include <c10/core/GradMode.h>
+#include <fmt/format.h>
 #include <torch/csrc/autograd/autograd.h>
 
 #include <cmath>
@@ -73,7 +74,8 @@ Model::Layer Model::make_layer(Builder& builder, std::int64_t number, model::Lay
     const std::int64_t hidden = architecture_.hidden_size;
     Layer layer;
     layer.attention_norm = builder.norm(prefix + names.attention_norm, hidden);
-    layer.attention = make_attention(builder, prefix);
+    layer.name = fmt::format("layers.{}", number);
+    layer.attention = make_attention(builder, prefix, static_cast<std::size_t>(number));
     if (architecture_.norm.sandwich) {
         layer.attention_output_norm = builder.norm(prefix + names.attention_output_norm, hidden);
     }
@@ -110,29 +112,32 @@ Model::MtpModule Model::make_mtp(Builder& builder, std::int64_t number) {
     return module;
 }
 
-Pass Model::start(const at::Tensor& tokens, const PassOptions& options) const {
+Pass Model::start(const at::Tensor& tokens, std::int64_t length, const PassOptions& options) const {
     Pass pass;
     pass.arithmetic = options_.arithmetic;
     pass.batch = tokens.size(0);
     pass.sequence_length = tokens.size(1);
-    if (pass.sequence_length != tables_length_) {
+    if (length != tables_length_) {
         if (architecture_.position.kind == model::PositionKind::kRope) {
             rope_ = rope_table(architecture_.position, rope_dimension(architecture_.attention),
-                               pass.sequence_length, options_.device);
+                               length, options_.device);
         }
-        mask_ = attention_mask(architecture_.attention, pass.sequence_length, options_.device);
-        tables_length_ = pass.sequence_length;
+        mask_ = attention_mask(architecture_.attention, length, options_.device);
+        tables_length_ = length;
     }
     pass.rope = rope_;
-    pass.mask = mask_;
+    if (mask_.defined()) {
+        pass.mask = mask_.narrow(0, 0, pass.sequence_length).narrow(1, 0, pass.sequence_length);
+    }
     pass.dropout = options.dropout ? architecture_.hidden_dropout : 0.0;
     pass.replayed_choices = options.replayed_choices;
+    pass.observe = options.observe;
     return pass;
 }
 
 at::Tensor Model::embed(const Pass& pass, const at::Tensor& tokens) const {
     at::Tensor x = at::embedding(embedding_, tokens);
-    if (positions_.defined()) x = x.add(positions_.narrow(0, 0, pass.sequence_length));
+    if (positions_.defined()) x = x.add(positions_.narrow(0, pass.position, pass.sequence_length));
     x = x.flatten(0, 1);
     return pass.dropout > 0.0 ? at::dropout(x, pass.dropout, true) : x;
 }
@@ -144,14 +149,20 @@ std::vector<at::Tensor> Model::run(const Layer& layer, const Pass& pass,
         if (pass.dropout > 0.0) change = at::dropout(change, pass.dropout, true);
         return stream.add(change);
     };
+    const auto observe = [&](const char* part, const at::Tensor& output) {
+        if (pass.observe) pass.observe(fmt::format("{}.{}", layer.name, part), output);
+    };
     const at::Tensor attended = apply(layer.attention, pass, apply(layer.attention_norm, x));
+    observe("attention", attended);
     const at::Tensor middle = added(x, attended, layer.attention_output_norm);
     const at::Tensor normed = apply(layer.mlp_norm, middle);
     if (!layer.experts) {
         const at::Tensor output = apply(layer.mlp, pass.arithmetic, normed);
+        observe("mlp", output);
         return {added(middle, output, layer.mlp_output_norm)};
     }
     const ExpertsOutput output = apply(*layer.experts, pass, normed);
+    observe("experts", output.added);
     std::vector<at::Tensor> results{added(middle, output.added, layer.mlp_output_norm)};
     if (output.balance_loss.defined()) results.push_back(output.balance_loss);
     return results;
@@ -223,18 +234,20 @@ at::Tensor Model::mtp_loss(const Pass& pass, const PassOptions& options, at::Ten
 }
 
 PassResult Model::pass(const Batch& batch, const PassOptions& options) const {
-    Pass pass = start(batch.tokens, options);
+    Pass pass = start(batch.tokens, batch.tokens.size(1), options);
     pass.record = std::make_shared<RoutingRecord>();
     pass.record->choices.resize(moe_layers_);
     pass.record->own_choices.resize(moe_layers_);
     pass.record->loads.resize(moe_layers_);
     PassOptions inner = options;
     inner.recompute = options.recompute && c10::GradMode::is_enabled();
+    if (inner.recompute) pass.observe = {};
 
     PassResult result;
     std::vector<at::Tensor> balance_losses;
-    const at::Tensor x =
-        run_all(layers_, pass, inner.recompute, embed(pass, batch.tokens), balance_losses);
+    const at::Tensor embedded = embed(pass, batch.tokens);
+    if (pass.observe) pass.observe("embedding", embedded);
+    const at::Tensor x = run_all(layers_, pass, inner.recompute, embedded, balance_losses);
     result.next_token_loss = head_loss(final_norm_, x, batch.targets, options.loss_chunk_tokens);
     result.loss = result.next_token_loss;
     if (!mtp_.empty()) {
@@ -249,10 +262,23 @@ PassResult Model::pass(const Batch& batch, const PassOptions& options) const {
 }
 
 at::Tensor Model::logits(const at::Tensor& tokens) const {
-    const Pass pass = start(tokens, {});
+    const Pass pass = start(tokens, tokens.size(1), {});
     std::vector<at::Tensor> balance_losses;
     const at::Tensor x = run_all(layers_, pass, false, embed(pass, tokens), balance_losses);
     return head_logits(final_norm_, x).unflatten(0, {tokens.size(0), tokens.size(1)});
+}
+
+at::Tensor Model::decode(const at::Tensor& tokens, KvCache& cache) const {
+    const c10::AutoGradMode no_gradients(false);
+    if (cache.layers.empty()) cache.layers.resize(layers_.size());
+    Pass pass = start(tokens, cache.capacity, {});
+    pass.cache = &cache;
+    pass.position = cache.length;
+    std::vector<at::Tensor> balance_losses;
+    const at::Tensor x = run_all(layers_, pass, false, embed(pass, tokens), balance_losses);
+    cache.length += tokens.size(1);
+    const at::Tensor last = x.unflatten(0, {tokens.size(0), tokens.size(1)}).select(1, -1);
+    return head_logits(final_norm_, last);
 }
 
 void Model::balance_router(const std::vector<at::Tensor>& loads, double rate) {

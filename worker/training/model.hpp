@@ -11,7 +11,9 @@
 #include <ATen/core/Tensor.h>
 
 #include <cstdint>
+#include <functional>
 #include <optional>
+#include <string>
 #include <vector>
 
 #include "model/architecture.hpp"
@@ -46,6 +48,9 @@ struct PassOptions {
     std::int64_t loss_chunk_tokens = 0;  // logits of so many tokens at a time; 0: all at once
     double mtp_weight = 0.3;  // of the multi-token-prediction loss, arXiv 2412.19437 §4.2
     bool dropout = false;     // apply the model's dropout
+    // Told the output of every module as the pass goes on: "embedding", "layers.0.attention",
+    // "layers.0.mlp" or "layers.0.experts", ... Not called where layers are recomputed.
+    std::function<void(const std::string& module, const at::Tensor& output)> observe = {};
 };
 
 struct PassResult {
@@ -62,6 +67,9 @@ public:
     [[nodiscard]] PassResult pass(const Batch& batch, const PassOptions& options) const;
     // tokens [batch, seq] -> [batch, seq, vocab], fp32.
     [[nodiscard]] at::Tensor logits(const at::Tensor& tokens) const;
+    // The next tokens of every sequence, [batch, seq], after those that `cache` holds (seq is 1
+    // unless it is empty) -> logits after the last of them, [batch, vocab], fp32. No gradient.
+    [[nodiscard]] at::Tensor decode(const at::Tensor& tokens, KvCache& cache) const;
 
     // Moves every router bias against the load: bias += rate * sign(mean load - load), arXiv
     // 2408.15664. `loads` as in PassResult. Does nothing where the model has no such bias.
@@ -75,6 +83,7 @@ public:
 
 private:
     struct Layer {
+        std::string name;                            // "layers.0"
         Norm attention_norm, attention_output_norm;  // output norms: undefined unless sandwiched
         Attention attention;
         Norm mlp_norm, mlp_output_norm;
@@ -89,7 +98,9 @@ private:
 
     Layer make_layer(Builder& builder, std::int64_t number, model::LayerKind kind);
     MtpModule make_mtp(Builder& builder, std::int64_t number);
-    [[nodiscard]] Pass start(const at::Tensor& tokens, const PassOptions& options) const;
+    // `length`: tokens that the tables must reach.
+    [[nodiscard]] Pass start(const at::Tensor& tokens, std::int64_t length,
+                             const PassOptions& options) const;
     [[nodiscard]] at::Tensor embed(const Pass& pass, const at::Tensor& tokens) const;
     // The residual stream after the layer; a balance loss, where there is one, is its second item.
     [[nodiscard]] std::vector<at::Tensor> run(const Layer& layer, const Pass& pass,

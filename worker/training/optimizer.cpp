@@ -111,18 +111,17 @@ at::Tensor count_unused(const Parameters& parameters) {
     return count;
 }
 
-double learning_rate_at(const Recipe& recipe, std::int64_t step) {
-    if (step < recipe.warm_up_steps) {
-        return recipe.learning_rate * static_cast<double>(step + 1) /
-               static_cast<double>(recipe.warm_up_steps);
+double learning_rate_at(const Schedule& schedule, std::int64_t step) {
+    if (step < schedule.warm_up_steps) {
+        return schedule.peak * static_cast<double>(step + 1) /
+               static_cast<double>(schedule.warm_up_steps);
     }
-    const auto past = static_cast<double>(step - recipe.warm_up_steps);
-    const auto course =
-        static_cast<double>(std::max<std::int64_t>(1, recipe.total_steps - recipe.warm_up_steps));
+    const auto past = static_cast<double>(step - schedule.warm_up_steps);
+    const auto course = static_cast<double>(
+        std::max<std::int64_t>(1, schedule.total_steps - schedule.warm_up_steps));
     const double share = std::min(1.0, past / course);
-    const double floor = recipe.final_learning_rate_share;
     const double cosine = 0.5 * (1.0 + std::cos(std::numbers::pi * share));
-    return recipe.learning_rate * (floor + (1.0 - floor) * cosine);
+    return schedule.peak * (schedule.final_share + (1.0 - schedule.final_share) * cosine);
 }
 
 }  // namespace ascertain::training

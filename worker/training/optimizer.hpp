@@ -51,7 +51,7 @@ at::Tensor clip_gradients(Parameters& parameters, double limit);
 // tensor.
 [[nodiscard]] at::Tensor count_unused(const Parameters& parameters);
 
-// Of step 0, 1, ...: linear warm-up, then a cosine to the final share at total_steps.
-[[nodiscard]] double learning_rate_at(const Recipe& recipe, std::int64_t step);
+// Of step 0, 1, ...
+[[nodiscard]] double learning_rate_at(const Schedule& schedule, std::int64_t step);
 
 }  // namespace ascertain::training

@@ -2,9 +2,8 @@
 
 #include <fmt/format.h>
 
-#include <cmath>
-#include <limits>
 #include <string>
+#include <variant>
 #include <vector>
 
 #include "base/text.hpp"
@@ -12,66 +11,75 @@
 namespace ascertain::training {
 namespace {
 
-// One field: where it lives and what it may be.
+// One field: its name, where it lives and what it may be.
+using Value = std::variant<std::int64_t*, double*, bool*>;
 struct Field {
     std::string_view name;
-    std::int64_t Recipe::*integer = nullptr;
-    double Recipe::*number = nullptr;
-    double AdamwOptions::*adamw = nullptr;
-    bool Recipe::*flag = nullptr;
-    double low = 0.0;
-    double high = 0.0;
+    Value (*in)(Recipe&);
+    double low;
+    double high;
 };
 
 constexpr double kCountMax = 1e9;
 
 constexpr Field kFields[] = {
-    {.name = "batch_sequences", .integer = &Recipe::batch_sequences, .low = 1, .high = 65536},
-    {.name = "sequence_length", .integer = &Recipe::sequence_length, .low = 2, .high = 1048576},
-    {.name = "learning_rate", .number = &Recipe::learning_rate, .low = 0, .high = 10},
-    {.name = "warm_up_steps", .integer = &Recipe::warm_up_steps, .low = 0, .high = kCountMax},
-    {.name = "total_steps", .integer = &Recipe::total_steps, .low = 1, .high = kCountMax},
-    {.name = "final_learning_rate_share",
-     .number = &Recipe::final_learning_rate_share,
-     .low = 0,
-     .high = 1},
-    {.name = "beta1", .adamw = &AdamwOptions::beta1, .low = 0, .high = 0.999999},
-    {.name = "beta2", .adamw = &AdamwOptions::beta2, .low = 0, .high = 0.999999},
-    {.name = "epsilon", .adamw = &AdamwOptions::epsilon, .low = 1e-30, .high = 1},
-    {.name = "weight_decay", .adamw = &AdamwOptions::weight_decay, .low = 0, .high = 10},
-    {.name = "clip_norm", .number = &Recipe::clip_norm, .low = 1e-6, .high = 1e12},
-    {.name = "router_bias_rate", .number = &Recipe::router_bias_rate, .low = 0, .high = 1},
-    {.name = "mtp_weight", .number = &Recipe::mtp_weight, .low = 0, .high = 10},
-    {.name = "recompute", .flag = &Recipe::recompute},
-    {.name = "loss_chunk_tokens",
-     .integer = &Recipe::loss_chunk_tokens,
-     .low = 0,
-     .high = kCountMax},
+    {"batch_sequences", [](Recipe& r) { return Value(&r.batch_sequences); }, 1, 65536},
+    {"sequence_length", [](Recipe& r) { return Value(&r.sequence_length); }, 2, 1048576},
+    {"learning_rate", [](Recipe& r) { return Value(&r.learning_rate); }, 0, 10},
+    {"warm_up_steps", [](Recipe& r) { return Value(&r.warm_up_steps); }, 0, kCountMax},
+    {"total_steps", [](Recipe& r) { return Value(&r.total_steps); }, 1, kCountMax},
+    {"final_learning_rate_share", [](Recipe& r) { return Value(&r.final_learning_rate_share); }, 0,
+     1},
+    {"beta1", [](Recipe& r) { return Value(&r.adamw.beta1); }, 0, 0.999999},
+    {"beta2", [](Recipe& r) { return Value(&r.adamw.beta2); }, 0, 0.999999},
+    {"epsilon", [](Recipe& r) { return Value(&r.adamw.epsilon); }, 1e-30, 1},
+    {"weight_decay", [](Recipe& r) { return Value(&r.adamw.weight_decay); }, 0, 10},
+    {"clip_norm", [](Recipe& r) { return Value(&r.clip_norm); }, 1e-6, 1e12},
+    {"router_bias_rate", [](Recipe& r) { return Value(&r.router_bias_rate); }, 0, 1},
+    {"mtp_weight", [](Recipe& r) { return Value(&r.mtp_weight); }, 0, 10},
+    {"loss_chunk_tokens", [](Recipe& r) { return Value(&r.loss_chunk_tokens); }, 0, kCountMax},
+    {"sft_steps", [](Recipe& r) { return Value(&r.sft.steps); }, 0, kCountMax},
+    {"sft_batch_sequences", [](Recipe& r) { return Value(&r.sft.batch_sequences); }, 1, 65536},
+    {"sft_learning_rate", [](Recipe& r) { return Value(&r.sft.learning_rate); }, 0, 10},
+    {"sft_warm_up_steps", [](Recipe& r) { return Value(&r.sft.warm_up_steps); }, 0, kCountMax},
+    {"sft_noise", [](Recipe& r) { return Value(&r.sft.noise); }, 0, 1},
+    {"grpo_updates", [](Recipe& r) { return Value(&r.grpo.updates); }, 0, kCountMax},
+    {"grpo_prompts", [](Recipe& r) { return Value(&r.grpo.prompts); }, 1, 65536},
+    {"grpo_samples", [](Recipe& r) { return Value(&r.grpo.samples); }, 2, 4096},
+    {"grpo_learning_rate", [](Recipe& r) { return Value(&r.grpo.learning_rate); }, 0, 10},
+    {"grpo_warm_up_steps", [](Recipe& r) { return Value(&r.grpo.warm_up_steps); }, 0, kCountMax},
+    {"grpo_kl_coefficient", [](Recipe& r) { return Value(&r.grpo.kl_coefficient); }, 0, 100},
+    {"grpo_importance_cap", [](Recipe& r) { return Value(&r.grpo.importance_cap); }, 1, 1e9},
+    {"accuracy_problems", [](Recipe& r) { return Value(&r.accuracy_problems); }, 1, 4000},
+    {"recompute", [](Recipe& r) { return Value(&r.recompute); }, 0, 1},
 };
+
+template <typename T, typename Read>
+Result<double> stored(const Result<Read>& read, T& value) {
+    if (!read) return read.error();
+    value = static_cast<T>(*read);
+    return static_cast<double>(value);
+}
+
+// Reads one member into its place and returns it as a number.
+Result<double> read_value(const Value& place, const Json& document, std::string_view field,
+                          std::string_view name) {
+    if (auto* const* flag = std::get_if<bool*>(&place)) {
+        return stored(flag_at(document, field, name), **flag);
+    }
+    if (auto* const* integer = std::get_if<std::int64_t*>(&place)) {
+        return stored(integer_at(document, field, name), **integer);
+    }
+    return stored(number_at(document, field, name), **std::get_if<double*>(&place));
+}
 
 Result<void> read_field(const Field& field, const Json& document, std::string_view name,
                         Recipe& recipe) {
-    if (field.flag != nullptr) {
-        const Result<bool> value = flag_at(document, field.name, name);
-        if (!value) return value.error();
-        recipe.*field.flag = *value;
-        return {};
-    }
-    double seen = 0.0;
-    if (field.integer != nullptr) {
-        const Result<long long> value = integer_at(document, field.name, name);
-        if (!value) return value.error();
-        recipe.*field.integer = *value;
-        seen = static_cast<double>(*value);
-    } else {
-        const Result<double> value = number_at(document, field.name, name);
-        if (!value) return value.error();
-        (field.number != nullptr ? recipe.*field.number : recipe.adamw.*field.adamw) = *value;
-        seen = *value;
-    }
-    if (seen >= field.low && seen <= field.high) return {};
+    const Result<double> seen = read_value(field.in(recipe), document, field.name, name);
+    if (!seen) return seen.error();
+    if (*seen >= field.low && *seen <= field.high) return {};
     return Error{ErrorCode::kBadInput,
-                 fmt::format("{} is not within {} .. {}", seen, field.low, field.high),
+                 fmt::format("{} is not within {} .. {}", *seen, field.low, field.high),
                  fmt::format("{}: {}", name, field.name)};
 }
 
@@ -102,17 +110,10 @@ Result<Recipe> recipe_from_json(const Json& document, std::string_view name) {
 
 Json to_json(const Recipe& recipe) {
     Json document = Json::object();
+    Recipe copy = recipe;  // fields give places to write to
     for (const Field& field : kFields) {
-        const std::string key(field.name);
-        if (field.flag != nullptr) {
-            document[key] = recipe.*field.flag;
-        } else if (field.integer != nullptr) {
-            document[key] = recipe.*field.integer;
-        } else if (field.number != nullptr) {
-            document[key] = recipe.*field.number;
-        } else {
-            document[key] = recipe.adamw.*field.adamw;
-        }
+        std::visit([&](auto* value) { document[std::string(field.name)] = *value; },
+                   field.in(copy));
     }
     return document;
 }

@@ -19,6 +19,38 @@ struct AdamwOptions {
     bool operator==(const AdamwOptions&) const = default;
 };
 
+// A learning rate's course: linear warm-up to the peak, then a cosine to a share of it.
+struct Schedule {
+    double peak = 0.0;
+    std::int64_t warm_up_steps = 0;
+    std::int64_t total_steps = 1;
+    double final_share = 1.0;
+};
+
+// Supervised fine-tuning on demonstrations, after pre-training.
+struct SftRecipe {
+    std::int64_t steps = 0;  // 0: none
+    std::int64_t batch_sequences = 64;
+    double learning_rate = 1e-3;
+    std::int64_t warm_up_steps = 10;
+    double noise = 0.18;  // share of the demonstrated values that are replaced
+
+    bool operator==(const SftRecipe&) const = default;
+};
+
+// Reinforcement on a reward that can be checked: GRPO, arXiv 2402.03300, with one update per batch.
+struct GrpoRecipe {
+    std::int64_t updates = 0;  // 0: none
+    std::int64_t prompts = 32;
+    std::int64_t samples = 8;  // per prompt
+    double learning_rate = 1.5e-4;
+    std::int64_t warm_up_steps = 5;
+    double kl_coefficient = 0.0;  // of the divergence from the model that fine-tuning left
+    double importance_cap = 2.0;  // of the ratio trainer over sampler
+
+    bool operator==(const GrpoRecipe&) const = default;
+};
+
 // The defaults are the recipe that docs/formulas.md#trial-recipe tells the trials of.
 struct Recipe {
     std::int64_t batch_sequences = 16;
@@ -33,13 +65,21 @@ struct Recipe {
     double mtp_weight = 0.3;
     bool recompute = false;
     std::int64_t loss_chunk_tokens = 0;  // 0: all at once
+    SftRecipe sft;
+    GrpoRecipe grpo;
+    std::int64_t accuracy_problems = 1000;  // held-out ones, sampled after each later stage
+
+    // Of pre-training.
+    [[nodiscard]] Schedule schedule() const {
+        return {learning_rate, warm_up_steps, total_steps, final_learning_rate_share};
+    }
 
     bool operator==(const Recipe&) const = default;
 };
 
-// Reads {"learning_rate": 0.003, ...}; what is missing keeps its default. The members of `adamw`
-// stand beside the others. Errors: kBadInput with "name: field" for unknown fields and values out
-// of range.
+// Reads {"learning_rate": 0.003, ...}; what is missing keeps its default. Members of `adamw`
+// stand beside the others, those of `sft` and `grpo` are "sft_steps" and so on. Errors: kBadInput
+// with "name: field" for unknown fields and values out of range.
 [[nodiscard]] Result<Recipe> recipe_from_json(const Json& document, std::string_view name);
 [[nodiscard]] Json to_json(const Recipe& recipe);
 

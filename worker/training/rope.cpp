@@ -105,10 +105,10 @@ RopeTable rope_table(const model::Position& position, std::int64_t dim,
     return {cosine.to(device), sine.to(device), position.interleaved};
 }
 
-at::Tensor rotate(const RopeTable& table, const at::Tensor& x) {
+at::Tensor rotate(const RopeTable& table, const at::Tensor& x, std::int64_t position) {
     const std::int64_t half = x.size(-1) / 2;
-    const at::Tensor cosine = table.cosine.narrow(0, 0, x.size(1)).unsqueeze(1);
-    const at::Tensor sine = table.sine.narrow(0, 0, x.size(1)).unsqueeze(1);
+    const at::Tensor cosine = table.cosine.narrow(0, position, x.size(1)).unsqueeze(1);
+    const at::Tensor sine = table.sine.narrow(0, position, x.size(1)).unsqueeze(1);
     at::Tensor first;
     at::Tensor second;
     if (table.interleaved) {

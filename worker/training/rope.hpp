@@ -28,8 +28,10 @@ struct RopeTable {
 [[nodiscard]] RopeTable rope_table(const model::Position& position, std::int64_t dim,
                                    std::int64_t sequence_length, at::Device device);
 
-// x [batch, seq, heads, dim], turned by the table, in x's dtype. Interleaved pairs come out
-// separated, (2i, 2i+1) -> (i, i + dim/2): queries and keys alike, so products are unchanged.
-[[nodiscard]] at::Tensor rotate(const RopeTable& table, const at::Tensor& x);
+// x [batch, seq, heads, dim], turned by the table from row `position` on, in x's dtype. Interleaved
+// pairs come out separated, (2i, 2i+1) -> (i, i + dim/2): queries and keys alike, so products are
+// unchanged.
+[[nodiscard]] at::Tensor rotate(const RopeTable& table, const at::Tensor& x,
+                                std::int64_t position = 0);
 
 }  // namespace ascertain::training

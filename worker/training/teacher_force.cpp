@@ -51,6 +51,14 @@ Json to_json(const ForcedTensor& tensor) {
             {"one_minus_cosine_twin", finite_or_null(tensor.one_minus_cosine_twin)}};
 }
 
+Json to_json(const std::optional<Located>& located) {
+    if (!located) return {};
+    return {{"module", located->module},
+            {"phase", located->phase},
+            {"relative_error", finite_or_null(located->relative_error)},
+            {"relative_error_twin", finite_or_null(located->relative_error_twin)}};
+}
+
 template <typename T>
 Json list_of(const std::vector<T>& entries) {
     Json list = Json::array();
@@ -83,6 +91,7 @@ Result<Json> teacher_force(worker::Session& session, const Json& params) {
     Json answer{{"observation", ascertain::to_json(result.observation)},
                 {"points", list_of(result.points)},
                 {"tensors", list_of(result.tensors)},
+                {"located", to_json(result.located)},
                 {"device_side", plan.device.description},
                 {"twin_side", plan.twin.description}};
     if (job->tamper) answer["tampered"] = true;

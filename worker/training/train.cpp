@@ -10,6 +10,7 @@
 #include "worker/training/job.hpp"
 #include "worker/training/requests.hpp"
 #include "worker/training/sides.hpp"
+#include "worker/training/stages.hpp"
 
 namespace ascertain::training {
 namespace {
@@ -153,10 +154,16 @@ Result<Json> train(worker::Session& session, const Json& params) {
     const Run run = run_steps(trainer, *steps, *held_out, job->hook(), session);
     const auto tokens =
         static_cast<double>(job->recipe.batch_sequences * job->recipe.sequence_length);
-    Json answer{{"observation", to_json(observation_of(run, tokens))},
+    Observation observation = observation_of(run, tokens);
+    const StagesReport stages =
+        run_stages(trainer.model(), job->recipe, job->seed,
+                   [&](const std::string& text) { session.progress(1.0, text, Json()); });
+    observation.insert(observation.end(), stages.observation.begin(), stages.observation.end());
+    Json answer{{"observation", to_json(observation)},
                 {"losses", list_of(run.losses)},
                 {"grad_norms", list_of(run.grad_norms)},
                 {"held_out_losses", list_of(run.held_out_losses)},
+                {"stages", stages.stages},
                 {"seconds", run.seconds},
                 {"device_side", side->description}};
     if (job->tamper) answer["tampered"] = true;

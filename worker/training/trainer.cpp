@@ -43,7 +43,7 @@ StepReport Trainer::step(const GradientHook& hook) {
     if (hook) hook(model_.parameters());
     const at::Tensor unused = count_unused(model_.parameters());
     const at::Tensor norm = clip_gradients(model_.parameters(), recipe_.clip_norm);
-    optimizer_.step(learning_rate_at(recipe_, position_));
+    optimizer_.step(learning_rate_at(recipe_.schedule(), position_));
     model_.balance_router(pass.routing.loads, recipe_.router_bias_rate);
     ++position_;
     // One copy to the host for all three.

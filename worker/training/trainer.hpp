@@ -35,9 +35,13 @@ public:
 
     // The step that step() would make next.
     [[nodiscard]] std::int64_t position() const { return position_; }
+    // Goes on at another step; whoever loads a checkpoint fills model() and optimizer() first.
+    void resume_at(std::int64_t position) { position_ = position; }
+    [[nodiscard]] std::uint64_t seed() const { return seed_; }
     [[nodiscard]] Model& model() { return model_; }
     [[nodiscard]] const Model& model() const { return model_; }
     [[nodiscard]] Adamw& optimizer() { return optimizer_; }
+    [[nodiscard]] const Adamw& optimizer() const { return optimizer_; }
     [[nodiscard]] const Recipe& recipe() const { return recipe_; }
 
 private:

@@ -38,7 +38,8 @@ TEST(Recipe, ReadsWhatItWritesAndNamesWhatItDoesNotKnow) {
 }
 
 TEST(Optimizer, RateWarmsUpThenFallsToItsFinalShare) {
-    const Recipe recipe;  // 3e-3, 20 steps of warm-up, 1,000 in all, to a tenth
+    const Schedule recipe =
+        Recipe().schedule();  // 3e-3, 20 steps of warm-up, 1,000 in all, to a tenth
     EXPECT_DOUBLE_EQ(learning_rate_at(recipe, 0), 3e-3 / 20);
     EXPECT_DOUBLE_EQ(learning_rate_at(recipe, 19), 3e-3);
     EXPECT_NEAR(learning_rate_at(recipe, 510), 3e-3 * 0.55, 1e-9);  // half way: (1 + 0.1) / 2

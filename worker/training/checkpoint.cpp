@@ -1,0 +1,189 @@
+#include "worker/training/checkpoint.hpp"
+
+#include <c10/core/GradMode.h>
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <fstream>
+#include <map>
+#include <sstream>
+
+#include "base/json.hpp"
+#include "base/text.hpp"
+#include "worker/training/safetensors.hpp"
+
+namespace ascertain::training {
+namespace {
+
+constexpr std::string_view kSchema = "ascertain.checkpoint/1";
+constexpr const char* kModelFile = "model.safetensors";
+constexpr const char* kOptimizerFile = "optimizer.safetensors";
+constexpr const char* kTrainerFile = "trainer.json";
+
+Error unreadable(const std::filesystem::path& path) {
+    return {ErrorCode::kEnvironment, "cannot be read", path.string()};
+}
+
+Result<std::string> contents(const std::filesystem::path& path) {
+    const std::ifstream file(path, std::ios::binary);
+    if (!file) return unreadable(path);
+    std::ostringstream text;
+    text << file.rdbuf();
+    return text.str();
+}
+
+std::vector<NamedTensor> model_tensors(const Trainer& trainer) {
+    std::vector<NamedTensor> tensors;
+    for (const Parameter& parameter : trainer.model().parameters().all()) {
+        for (NamedTensor& tensor : on_disk(parameter, parameter.value)) {
+            tensors.push_back(std::move(tensor));
+        }
+    }
+    return tensors;
+}
+
+std::vector<NamedTensor> optimizer_tensors(const Trainer& trainer) {
+    std::vector<NamedTensor> tensors;
+    std::size_t index = 0;
+    for (const Parameter& parameter : trainer.model().parameters().all()) {
+        if (!parameter.trained) continue;
+        const Moments& moments = trainer.optimizer().moments()[index++];
+        for (const NamedTensor& tensor : on_disk(parameter, moments.first)) {
+            tensors.push_back({"first." + tensor.name, tensor.value});
+        }
+        for (const NamedTensor& tensor : on_disk(parameter, moments.second)) {
+            tensors.push_back({"second." + tensor.name, tensor.value});
+        }
+        tensors.push_back({"steps." + parameter.name, moments.steps});
+    }
+    return tensors;
+}
+
+// Everything that a run's next step depends on besides its tensors.
+Json description_of(const Trainer& trainer) {
+    return {{"schema", kSchema},
+            {"position", trainer.position()},
+            {"seed", trainer.seed()},
+            {"recipe", to_json(trainer.recipe())},
+            {"architecture", model::to_json(trainer.model().architecture())}};
+}
+
+bool flush_folder(const std::filesystem::path& folder) {
+    const int descriptor = ::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (descriptor < 0) return false;
+    const bool flushed = ::fsync(descriptor) == 0;
+    ::close(descriptor);
+    return flushed;
+}
+
+Result<void> write_text(const std::filesystem::path& path, const std::string& text) {
+    std::ofstream file(path, std::ios::binary);
+    file << text;
+    file.close();
+    if (!file) return Error{ErrorCode::kEnvironment, "could not be written", path.string()};
+    const int descriptor = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+    const bool flushed = descriptor >= 0 && ::fsync(descriptor) == 0;
+    if (descriptor >= 0) ::close(descriptor);
+    if (!flushed) return Error{ErrorCode::kEnvironment, "could not be flushed", path.string()};
+    return {};
+}
+
+// The tensors of a file that has the recorded hash and exactly the names and shapes of `expected`.
+Result<std::map<std::string, at::Tensor>> read_fitting(const std::filesystem::path& path,
+                                                       const std::string& hash,
+                                                       const std::vector<NamedTensor>& expected) {
+    const Result<std::string> bytes = contents(path);
+    if (!bytes) return bytes.error();
+    if (short_hash(*bytes) != hash) {
+        return Error{ErrorCode::kBadInput, "is not what was written: its hash differs",
+                     path.string()};
+    }
+    auto read = read_safetensors(path);
+    if (!read) return read.error();
+    std::map<std::string, at::Tensor> tensors;
+    for (NamedTensor& tensor : *read) tensors.emplace(tensor.name, tensor.value);
+    for (const NamedTensor& wanted : expected) {
+        const auto found = tensors.find(wanted.name);
+        if (found == tensors.end() || found->second.sizes() != wanted.value.sizes()) {
+            return Error{ErrorCode::kBadInput, "is missing or has another shape",
+                         fmt::format("{}: {}", path.string(), wanted.name)};
+        }
+    }
+    if (tensors.size() != expected.size()) {
+        return Error{ErrorCode::kBadInput, "holds tensors that the model does not have",
+                     path.string()};
+    }
+    return tensors;
+}
+
+void copy_into(const std::vector<NamedTensor>& places,
+               const std::map<std::string, at::Tensor>& values) {
+    const c10::AutoGradMode no_gradients(false);
+    for (const NamedTensor& place : places) place.value.copy_(values.at(place.name));
+}
+
+}  // namespace
+
+Result<void> save_checkpoint(const Trainer& trainer, const std::filesystem::path& folder) {
+    namespace fs = std::filesystem;
+    const fs::path partial = folder.string() + ".partial";
+    std::error_code failure;
+    fs::remove_all(partial, failure);
+    if (!fs::create_directories(partial, failure)) {
+        return Error{ErrorCode::kEnvironment, "cannot be made: " + failure.message(),
+                     partial.string()};
+    }
+    Json description = description_of(trainer);
+    for (const auto& [name, tensors] : {std::pair{kModelFile, model_tensors(trainer)},
+                                        std::pair{kOptimizerFile, optimizer_tensors(trainer)}}) {
+        const Result<void> written = write_safetensors(partial / name, tensors);
+        if (!written) return written.error();
+        const Result<std::string> bytes = contents(partial / name);
+        if (!bytes) return bytes.error();
+        description["hashes"][name] = short_hash(*bytes);
+    }
+    const Result<void> written = write_text(partial / kTrainerFile, description.dump(2) + "\n");
+    if (!written) return written.error();
+    fs::remove_all(folder, failure);
+    fs::rename(partial, folder, failure);
+    if (failure || !flush_folder(fs::absolute(folder).parent_path())) {
+        return Error{ErrorCode::kEnvironment, "cannot be published: " + failure.message(),
+                     folder.string()};
+    }
+    return {};
+}
+
+Result<void> load_checkpoint(Trainer& trainer, const std::filesystem::path& folder) {
+    const std::filesystem::path path = folder / kTrainerFile;
+    const Result<std::string> text = contents(path);
+    if (!text) return text.error();
+    auto description = parse_json(*text, path.string());
+    if (!description) return description.error();
+    const Json own = description_of(trainer);
+    for (const char* key : {"schema", "seed", "recipe", "architecture"}) {
+        if (!description->is_object() || description->value(key, Json()) != own[key]) {
+            return Error{ErrorCode::kBadInput, "is not that of this run",
+                         fmt::format("{}: {}", path.string(), key)};
+        }
+    }
+    const Result<long long> position = integer_at(*description, "position", path.string());
+    if (!position) return position.error();
+    const Json hashes = description->value("hashes", Json::object());
+    const Result<std::string> model_hash = text_at(hashes, kModelFile, path.string());
+    if (!model_hash) return model_hash.error();
+    const Result<std::string> optimizer_hash = text_at(hashes, kOptimizerFile, path.string());
+    if (!optimizer_hash) return optimizer_hash.error();
+    const std::vector<NamedTensor> model = model_tensors(trainer);
+    const std::vector<NamedTensor> optimizer = optimizer_tensors(trainer);
+    const auto weights = read_fitting(folder / kModelFile, *model_hash, model);
+    if (!weights) return weights.error();
+    const auto moments = read_fitting(folder / kOptimizerFile, *optimizer_hash, optimizer);
+    if (!moments) return moments.error();
+    copy_into(model, *weights);
+    copy_into(optimizer, *moments);
+    trainer.resume_at(*position);
+    return {};
+}
+
+}  // namespace ascertain::training
