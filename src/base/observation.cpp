@@ -32,7 +32,12 @@ Result<Metric> metric_from_json(const Json& item, std::string_view name) {
     if (!low) return low.error();
     const auto high = nullable_number(item, "high", name);
     if (!high) return high.error();
-    Metric result{*metric, *value, *unit, 1, *low, *high, item.value("reason", "")};
+    Metric result{*metric, *value, *unit, 1, *low, *high, ""};
+    if (item.contains("reason")) {
+        auto reason = text_at(item, "reason", name);
+        if (!reason) return reason.error();
+        result.reason = std::move(*reason);
+    }
     if (item.contains("n")) {
         const auto n = integer_at(item, "n", name);
         if (!n) return n.error();
