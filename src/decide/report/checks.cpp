@@ -25,9 +25,9 @@ std::string value_cell(const Material& material, const CheckVerdict& check, cons
         return fmt::format(R"(<span class="missing">{}</span>)", escaped(readable(metric), 300));
     }
     std::string cell = figure_text(*metric.value, metric.unit);
-    if (!check.records.empty() && material.by_id.contains(check.records.front())) {
+    if (const RecordedAttempt* attempt = measured(material, check.id, check.device)) {
         cell = fmt::format(R"(<a class="value" href="#{}">{}</a>)",
-                           anchor("record-", check.records.front()), cell);
+                           anchor("record-", attempt->record->id()), cell);
     }
     if (metric.low && metric.high) {
         cell += fmt::format(" <span class=\"interval\">({} to {})</span>",

@@ -14,6 +14,7 @@
 namespace ascertain::report {
 namespace {
 
+constexpr std::size_t kTornadoRows = 8;
 constexpr std::string_view kUnknown = R"(<span class="missing">unknown</span>)";
 
 std::optional<double> first_number(const Json& object,
@@ -63,29 +64,35 @@ std::optional<double> deadline_days(const Json& projection, const Json& campaign
 // A track from zero with the p10 to p90 band, the median and the deadline on it.
 std::string finish_picture(const Range& days, const std::optional<double>& deadline,
                            const std::string& why) {
-    if (!days.low || !days.mid || !days.high) {
-        return not_asked(
-            "The finish date is unknown: " +
-            (why.empty() ? std::string("the projection gives no p10, p50 and p90") : why) + ".");
+    if (!days.low || !days.mid) {
+        return not_asked("The finish date is unknown: " +
+                         (why.empty() ? std::string("the projection gives no p10 and p50") : why) +
+                         ".");
     }
-    const double scale = 100.0 / (1.08 * std::max({*days.high, deadline.value_or(0.0), 1e-9}));
+    const double furthest =
+        std::max({days.high.value_or(*days.mid * 1.5), deadline.value_or(0.0), 1e-9});
+    const double scale = 100.0 / (1.08 * furthest);
     const auto at = [&](double value) { return std::clamp(value * scale, 0.0, 100.0); };
     const bool late = deadline && *days.mid > *deadline;
+    const double end = days.high ? at(*days.high) : 100.0;  // without a p90 the band has no end
     std::string html = fmt::format(
         R"(<div class="range" aria-hidden="true"><span class="band" style="left:{:.2f}%;width:{:.2f}%"></span>)"
         R"(<span class="median {}" style="left:{:.2f}%"></span>)",
-        at(*days.low), std::max(0.3, at(*days.high) - at(*days.low)), late ? "bad" : "",
-        at(*days.mid));
+        at(*days.low), std::max(0.3, end - at(*days.low)), late ? "bad" : "", at(*days.mid));
     if (deadline) {
         html +=
             fmt::format(R"(<span class="deadline" style="left:{:.2f}%"></span>)", at(*deadline));
     }
-    html += fmt::format(
-        "</div>\n<p class=\"range-text\">Finished after <strong>{}</strong> (p50), p10 {}, p90 {}; "
-        "deadline (dashed) {}.</p>\n",
-        figure_text(*days.mid, "d"), figure_text(*days.low, "d"), figure_text(*days.high, "d"),
-        deadline ? figure_text(*deadline, "d") : std::string(kUnknown));
-    return html;
+    const std::string late_end =
+        days.high ? figure_text(*days.high, "d")
+                  : fmt::format(R"(<span class="missing">unknown: {}</span>)",
+                                escaped(why.empty() ? "no reason given" : why, 300));
+    return html +
+           fmt::format(
+               "</div>\n<p class=\"range-text\">Finished after <strong>{}</strong> (p50), p10 "
+               "{}, p90 {}; deadline (dashed) {}.</p>\n",
+               figure_text(*days.mid, "d"), figure_text(*days.low, "d"), late_end,
+               deadline ? figure_text(*deadline, "d") : std::string(kUnknown));
 }
 
 std::string probability(const Json& projection) {
@@ -158,7 +165,9 @@ std::string tornado(const Json& projection) {
     }
     const double span = std::max(high_end - low_end, 1e-9);
     std::string html = bars_head("What moves the finish date", "Input", "Finish, days");
+    std::size_t shown = 0;
     for (const Bar& bar : bars) {
+        if (shown++ == kTornadoRows) break;
         const std::string kind = first_text(*bar.input, {"kind"});
         const std::string settled = first_text(*bar.input, {"settled_by"});
         std::string name = escaped(first_text(*bar.input, {"name"}), 100);
@@ -176,7 +185,10 @@ std::string tornado(const Json& projection) {
             known ? fmt::format("{:.3g} to {:.3g}", *bar.low, *bar.high) : std::string(kUnknown),
             "either", left / span, width / span);
     }
-    return html + std::string(kBarsEnd);
+    html += kBarsEnd;
+    if (bars.size() <= kTornadoRows) return html;
+    return html + fmt::format("<p class=\"note\">{} more inputs move it less.</p>\n",
+                              bars.size() - kTornadoRows);
 }
 
 // "restart_s: at most 360 s (now 600 s)"; an open blocker has nothing but its reason.

@@ -33,7 +33,8 @@ std::map<std::string, std::vector<Point>> points_by_metric(const judge::Verdict&
         if (!is_compute(check)) continue;
         for (const Limit& limit : limits_of(check.criterion.bound)) {
             const Metric* metric = find_metric(check.observation, limit.metric);
-            if (metric == nullptr || !metric->value) continue;
+            // A lower bound asks for enough (samples, memory); only upper ones bound errors.
+            if (metric == nullptr || !metric->value || !limit.at_most) continue;
             const auto share = share_of_limit(*metric->value, limit);
             if (share) points[limit.metric].push_back({&check, metric, limit, *share});
         }

@@ -1,5 +1,7 @@
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "decide/report/escape.hpp"
 #include "decide/report/numbers.hpp"
 #include "decide/report/parts.hpp"
@@ -75,19 +77,53 @@ std::string tally(const Verdict& verdict) {
     return fmt::format("{}</div>\n<p class=\"tally-text\">{}</p>\n", bar, escaped(sentence(count)));
 }
 
-std::string blocker_item(const Material& material, const judge::Blocker& blocker) {
+// Blockers that say the same, together: eighty operators skipped for one reason are one thing to
+// do.
+using Group = std::vector<const judge::Blocker*>;
+
+std::vector<Group> grouped(const std::vector<const judge::Blocker*>& blockers) {
+    std::vector<Group> groups;
+    for (const auto* blocker : blockers) {
+        const auto same = [&](const Group& group) {
+            return group.front()->reason == blocker->reason &&
+                   group.front()->remedy == blocker->remedy;
+        };
+        const auto found = std::ranges::find_if(groups, same);
+        if (found == groups.end()) {
+            groups.push_back({blocker});
+        } else {
+            found->push_back(blocker);
+        }
+    }
+    return groups;
+}
+
+std::string name_of_blocker(const Material& material, const judge::Blocker& blocker) {
     const auto* check = find_check(material.verdict(), blocker.check);
+    return check != nullptr ? check_link(*check, blocker.check) : code(blocker.check);
+}
+
+std::string blocker_item(const Material& material, const Group& group) {
+    const judge::Blocker& first = *group.front();
+    const auto* check = find_check(material.verdict(), first.check);
     const Tone tone = check != nullptr ? tone_of(*check) : Tone::kOpen;
-    const std::string name =
-        check != nullptr ? check_link(*check, blocker.check) : code(blocker.check);
+    std::string others;
+    for (std::size_t i = 1; i < group.size(); ++i) {
+        others += (i == 1 ? "" : ", ") + name_of_blocker(material, *group[i]);
+    }
+    if (!others.empty()) {
+        others =
+            fmt::format("<details><summary>and {} more for the same reason</summary>{}</details>\n",
+                        group.size() - 1, others);
+    }
     return fmt::format(
-        "<li class=\"{}\"><p class=\"what\">{} {}</p>\n<p>{}</p>\n<p class=\"remedy\"><strong>What "
-        "to "
-        "do:</strong> {}</p>\n<p class=\"sources\">{}</p></li>\n",
+        "<li class=\"{}\"><p class=\"what\">{} {}</p>\n{}<p>{}</p>\n<p "
+        "class=\"remedy\"><strong>What "
+        "to do:</strong> {}</p>\n<p class=\"sources\">{}</p></li>\n",
         class_of(tone), mark(tone, check != nullptr ? judge::name_of(check->status) : "BLOCKS"),
-        name, prose(blocker.reason),
-        blocker.remedy.empty() ? unknown("no remedy is known") : prose(blocker.remedy),
-        blocker.records.empty() ? "" : record_links(material, blocker.records));
+        name_of_blocker(material, first), others, prose(first.reason),
+        first.remedy.empty() ? unknown("no remedy is known") : prose(first.remedy),
+        first.records.empty() ? "" : record_links(material, first.records));
 }
 
 }  // namespace
@@ -126,11 +162,11 @@ std::string blockers_section(const Material& material) {
                (qualified ? "<p>Nothing blocks it.</p>" : not_asked("No blocker was named.")) +
                "</section>\n";
     }
-    const auto order = blockers_worst_first(verdict);
+    const auto order = grouped(blockers_worst_first(verdict));
     std::string folded;
     html += "<ol class=\"blockers\">\n";
     for (std::size_t i = 0; i < order.size(); ++i) {
-        (i < kBlockersShown ? html : folded) += blocker_item(material, *order[i]);
+        (i < kBlockersShown ? html : folded) += blocker_item(material, order[i]);
     }
     html += "</ol>\n";
     if (!folded.empty()) {

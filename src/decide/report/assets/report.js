@@ -7,7 +7,7 @@
   const short = value => {
     if (value === 0) return "0";
     const size = Math.abs(value);
-    return size >= 1e5 || size < 1e-3 ? value.toExponential(0).replace("e+", "e") : String(+value.toPrecision(3));
+    return size >= 1e4 || size < 1e-3 ? value.toExponential(0).replace("e+", "e") : String(+value.toPrecision(3));
   };
 
   // Axes and text that every chart shares.
@@ -32,7 +32,7 @@
         if (value >= min * .999 && value <= max * 1.001) numbers.push({ value });
       }
     }
-    const step = Math.ceil(numbers.length / 6);
+    const step = Math.ceil(numbers.length / 5);
     return numbers.filter((_, i) => i % step === 0);
   };
   const logarithmic = (label, extra) => axis(label, {
@@ -111,7 +111,7 @@
           y: axis("", { min: -.7, max: rows.length - .3, reverse: true, grid: { display: false },
                         afterBuildTicks: scale => { scale.ticks = rows.map((row, value) => ({ value })); },
                         ticks: { autoSkip: false, color: colour("ink"),
-                                 callback: value => { const name = rows[value] ? rows[value].label : ""; return name.length > 34 ? name.slice(0, 33) + "…" : name; } } }),
+                                 callback: value => { const name = rows[value] ? rows[value].label : ""; return name.length > 24 ? name.slice(0, 23) + "…" : name; } } }),
         },
       },
       plugins: [marks],
