@@ -25,6 +25,7 @@ void watch_interrupts() {
     ::sigemptyset(&action.sa_mask);
     ::sigaction(SIGINT, &action, nullptr);
     ::sigaction(SIGTERM, &action, nullptr);
+    ::signal(SIGXFSZ, SIG_IGN);  // NOLINT(cert-err33-c): a full disk is an error, not a death
     ::signal(SIGPIPE, SIG_IGN);  // NOLINT(cert-err33-c): a worker that dies is seen by its socket
 }
 

@@ -18,9 +18,15 @@ std::vector<judge::Waiver> waivers_of(const std::vector<evidence::Record>& recor
         if (record.kind != "context") continue;
         const auto context = evidence::context_from_json(record.body, record.id());
         if (!context) return waivers;
-        for (const auto& entry : context->campaign.value("waivers", Json::array())) {
-            waivers.push_back({entry.value("check", ""), entry.value("by", ""),
-                               entry.value("until", ""), entry.value("why", "")});
+        const auto listed = context->campaign.find("waivers");
+        if (listed == context->campaign.end() || !listed->is_array()) return waivers;
+        for (const auto& entry : *listed) {
+            const auto check = text_at(entry, "check", record.id());
+            const auto by = text_at(entry, "by", record.id());
+            const auto until = text_at(entry, "until", record.id());
+            const auto why = text_at(entry, "why", record.id());
+            // A waiver that does not read well waives nothing.
+            if (check && by && until && why) waivers.push_back({*check, *by, *until, *why});
         }
         return waivers;
     }

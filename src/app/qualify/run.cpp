@@ -226,7 +226,12 @@ void print_dry_run(const Terminal& terminal, const Preparation& preparation) {
                                        {"estimate", Align::kRight},
                                        {"", Align::kLeft}},
                                       rows, {.colour = false, .width = 0}));
-    for (const auto& item : preparation.plan.left_out) terminal.print("left out: " + item);
+    for (const auto& item : preparation.plan.left_out) {
+        const bool has_row = std::ranges::any_of(preparation.plan.items, [&](const auto& planned) {
+            return item.starts_with(planned.id + " on ");
+        });
+        if (!has_row) terminal.print("left out: " + item);
+    }
     for (const auto& cut : preparation.narrowed.cuts) {
         terminal.print(
             fmt::format("cut for time: {} from {:.0f} to {:.0f}", cut.dimension, cut.from, cut.to));
