@@ -7,22 +7,10 @@
 
 #include "base/assert.hpp"
 #include "worker/training/compare.hpp"
+#include "worker/training/forced_summary.hpp"
 
 namespace ascertain::training {
 namespace {
-
-// fp32 rounding of a loss or a norm moves it by about this much, relatively.
-constexpr double kSmallestDeviation = 1e-7;
-
-double relative(double got, double expected) {
-    return std::isfinite(got) ? (got - expected) / expected : kNotFinite;
-}
-
-double log_ratio(double got, double expected) {
-    if (got == expected) return 0.0;
-    return std::isfinite(got) && got > 0.0 && expected > 0.0 ? std::log(got / expected)
-                                                             : kNotFinite;
-}
 
 // What one side made of one batch.
 struct Outcome {
@@ -47,8 +35,8 @@ public:
             static_cast<double>(plan_.steps.size()) * static_cast<double>(plan_.batches);
         for (const std::int64_t step : plan_.steps) {
             while (reference_.position() < step) reference_.step({});
-            losses_.emplace_back();
-            norms_.emplace_back();
+            totals_.losses.emplace_back();
+            totals_.norms.emplace_back();
             for (std::int64_t batch = 0; batch < plan_.batches; ++batch) {
                 load();
                 compare_batch(step, batch);
@@ -121,10 +109,10 @@ private:
                           .grad_norm_twin = twin.grad_norm,
                           .gradient_error = 0.0,
                           .worst_tensor = ""};
-        losses_.back().device.push_back(relative(device.loss, reference.loss));
-        losses_.back().twin.push_back(relative(twin.loss, reference.loss));
-        norms_.back().device.push_back(log_ratio(device.grad_norm, reference.grad_norm));
-        norms_.back().twin.push_back(log_ratio(twin.grad_norm, reference.grad_norm));
+        totals_.losses.back().device.push_back(relative_deviation(device.loss, reference.loss));
+        totals_.losses.back().twin.push_back(relative_deviation(twin.loss, reference.loss));
+        totals_.norms.back().device.push_back(log_ratio(device.grad_norm, reference.grad_norm));
+        totals_.norms.back().twin.push_back(log_ratio(twin.grad_norm, reference.grad_norm));
 
         double elements = 0.0;
         for (const NamedTensor& tensor : reference.gradients) {
@@ -159,7 +147,7 @@ private:
         }
         point.gradient_error = std::min(std::sqrt(squares) / reference.grad_norm, kNotFinite);
         points_.push_back(std::move(point));
-        twin_error_ = std::max(twin_error_, worst_twin);
+        totals_.twin_error = std::max(totals_.twin_error, worst_twin);
         return worst > std::max(kSuspectFactor * worst_twin, kSuspectFloor);
     }
 
@@ -168,8 +156,8 @@ private:
         for (std::size_t i = 0; i < reference.choices.size(); ++i) {
             const at::Tensor expected = std::get<0>(reference.choices[i].sort(1));
             const at::Tensor got = std::get<0>(device.own_choices[i].to(at::kCPU).sort(1));
-            tokens_disagreeing_ += got.ne(expected).any(1).sum().item<std::int64_t>();
-            tokens_routed_ += expected.size(0);
+            totals_.tokens_disagreeing += got.ne(expected).any(1).sum().item<std::int64_t>();
+            totals_.tokens_routed += expected.size(0);
         }
     }
 
@@ -191,9 +179,9 @@ private:
             const double theirs = expected[i].sub(before[i]).norm().item<double>();
             all_ours += ours * ours;
             all_theirs += theirs * theirs;
-            widen(update_norm_, log_ratio(ours, theirs));
+            widen(totals_.update_norm, log_ratio(ours, theirs));
         }
-        widen(global_update_norm_, 0.5 * log_ratio(all_ours, all_theirs));
+        widen(totals_.global_update_norm, 0.5 * log_ratio(all_ours, all_theirs));
     }
 
     // The device's optimizer on the reference's gradients, at the peak rate, against the formula.
@@ -214,7 +202,7 @@ private:
                  {difference(values[i], expected[i], 0.0).relative_error,
                   difference(own.first, moments[i].first, 0.0).relative_error,
                   difference(own.second, moments[i].second, 0.0).relative_error}) {
-                optimizer_error_ = std::max(optimizer_error_, error);
+                totals_.optimizer_error = std::max(totals_.optimizer_error, error);
             }
         }
     }
@@ -226,8 +214,8 @@ private:
             const Parameter& expected = twin_.parameters().all()[i];
             if (expected.trained) continue;
             const at::Tensor got = device_.parameters().all()[i].value.to(at::kCPU);
-            bias_mismatches_ += got.ne(expected.value).sum().item<std::int64_t>();
-            biases_ += got.numel();
+            totals_.bias_mismatches += got.ne(expected.value).sum().item<std::int64_t>();
+            totals_.biases += got.numel();
         }
     }
 
@@ -260,77 +248,9 @@ private:
         if (std::abs(value) > std::abs(worst)) worst = value;
     }
 
-    // Of all steps, the z that is farthest from zero.
-    static std::optional<double> worst_z(const std::vector<SignedDeviations>& steps) {
-        std::optional<double> worst;
-        for (const SignedDeviations& deviations : steps) {
-            const std::optional<double> z = z_score(deviations, kSmallestDeviation);
-            if (z && (!worst || std::abs(*z) > std::abs(*worst))) worst = z;
-        }
-        return worst;
-    }
-
     ForcedResult summary() {
-        double loss = 0.0;
-        double gradient = 0.0;
-        for (const ForcedPoint& point : points_) {
-            loss = std::max(loss, std::abs(relative(point.loss_device, point.loss_reference)));
-            gradient = std::max(gradient, point.gradient_error);
-        }
-        ForcedTensor worst;
-        for (const ForcedTensor& tensor : tensors_) {
-            worst.relative_error = std::max(worst.relative_error, tensor.relative_error);
-            worst.one_minus_cosine = std::max(worst.one_minus_cosine, tensor.one_minus_cosine);
-            worst.one_minus_cosine_twin =
-                std::max(worst.one_minus_cosine_twin, tensor.one_minus_cosine_twin);
-        }
-        const auto points = static_cast<std::int64_t>(points_.size());
-        const auto steps = static_cast<std::int64_t>(plan_.steps.size());
-        const auto count = [](std::string name, double value, std::string unit, std::int64_t n) {
-            return Metric{.metric = std::move(name),
-                          .value = value,
-                          .unit = std::move(unit),
-                          .n = n,
-                          .low = {},
-                          .high = {},
-                          .reason = ""};
-        };
-        const auto signed_z = [&](std::string name, const std::vector<SignedDeviations>& all) {
-            Metric metric = count(std::move(name), 0.0, "ratio", points);
-            metric.value = worst_z(all);
-            if (!metric.value) metric.reason = "one batch has no spread";
-            return metric;
-        };
-        Metric mismatches = count("router_bias_mismatches", static_cast<double>(bias_mismatches_),
-                                  "count", biases_);
-        Metric disagreement =
-            count("routing_disagreement",
-                  static_cast<double>(tokens_disagreeing_) /
-                      static_cast<double>(std::max<std::int64_t>(1, tokens_routed_)),
-                  "ratio", tokens_routed_);
-        if (biases_ == 0) {
-            mismatches.value = std::nullopt;
-            mismatches.reason = "the model's router has no bias";
-        }
-        if (tokens_routed_ == 0) {
-            disagreement.value = std::nullopt;
-            disagreement.reason = "the model has no router";
-        }
         ForcedResult result;
-        result.observation = {
-            count("relative_loss_max", loss, "ratio", points),
-            count("tensor_relative_error_max", worst.relative_error, "ratio", points),
-            count("tensor_relative_error_band", twin_error_, "ratio", points),
-            count("gradient_relative_error_max", gradient, "ratio", points),
-            signed_z("loss_z", losses_),
-            signed_z("log_grad_norm_ratio_z", norms_),
-            count("one_minus_cosine_max", worst.one_minus_cosine, "ratio", points),
-            count("one_minus_cosine_band", worst.one_minus_cosine_twin, "ratio", points),
-            count("update_norm_log_ratio_max", update_norm_, "ratio", steps),
-            count("update_norm_log_ratio_global", global_update_norm_, "ratio", steps),
-            count("optimizer_relative_error_max", optimizer_error_, "ratio", steps),
-            mismatches,
-            disagreement};
+        result.observation = summarise(points_, tensors_, totals_);
         std::stable_sort(tensors_.begin(), tensors_.end(),
                          [](const ForcedTensor& a, const ForcedTensor& b) {
                              return a.relative_error > b.relative_error;
@@ -349,17 +269,8 @@ private:
 
     std::vector<ForcedPoint> points_;
     std::vector<ForcedTensor> tensors_;
-    std::vector<SignedDeviations> losses_;  // one per step
-    std::vector<SignedDeviations> norms_;
     std::optional<Located> located_;
-    double twin_error_ = 0.0;
-    double update_norm_ = 0.0;
-    double global_update_norm_ = 0.0;
-    double optimizer_error_ = 0.0;
-    std::int64_t bias_mismatches_ = 0;
-    std::int64_t biases_ = 0;
-    std::int64_t tokens_disagreeing_ = 0;
-    std::int64_t tokens_routed_ = 0;
+    ForcedTotals totals_;
 };
 
 }  // namespace
