@@ -23,8 +23,9 @@ struct Column {
     Fold fold;
 };
 
-constexpr std::array<Column, 7> kColumns{{
+constexpr std::array<Column, 8> kColumns{{
     {"error_ratio", "ratio", Fold::kMax},
+    {"bound_ratio", "ratio", Fold::kMax},
     {"error_max_ulp", "ulp", Fold::kMax},
     {"relative_error", "ratio", Fold::kMax},
     {"signed_bias_z", "ratio", Fold::kMaxMagnitude},
