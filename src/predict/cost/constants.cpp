@@ -65,6 +65,11 @@ std::string_view name_of(Constant which) {
     return row.name;
 }
 
+std::string engine_name(std::string_view framework, bool sharded_weights) {
+    if (framework.empty() || !sharded_weights) return std::string(framework);
+    return fmt::format("{}/sharded", framework);
+}
+
 std::string release_name(std::string_view framework, std::int64_t year) {
     if (framework.empty() || year <= 0) return {};
     return fmt::format("{}-{}", framework, year);

@@ -111,6 +111,9 @@ struct IntervalWidths {
     double experts = 0.35;  // mixture-of-experts, on top of the others
 };
 
+// A framework's constants are those of one of its engines: the one that keeps weights whole, or the
+// one that gathers them layer by layer ("deepspeed/sharded").
+[[nodiscard]] std::string engine_name(std::string_view framework, bool sharded_weights);
 // "nemo-2025"; empty when either is unknown.
 [[nodiscard]] std::string release_name(std::string_view framework, std::int64_t year);
 

@@ -86,7 +86,7 @@ Result<std::vector<Group>> read_groups(const toml::table& root, std::string_view
 
 void write_groups(std::string& out, std::string_view key, const std::vector<Group>& groups) {
     for (const Group& group : groups) {
-        out += fmt::format("\n[{}.{}]\n", key, group.name);
+        out += fmt::format("\n[{}.\"{}\"]\n", key, group.name);
         if (!group.members.empty())
             out += fmt::format("chips = [\"{}\"]\n", fmt::join(group.members, "\", \""));
         if (group.launched > 0) out += fmt::format("launched = {}\n", group.launched);

@@ -19,6 +19,14 @@ std::size_t place_of(std::vector<std::string>& names, const std::string& name) {
     return names.size() - 1;
 }
 
+// While fused attention was new, a stack may or may not have used it; the row's source is silent.
+bool attention_unclear(const PublishedRun& run) {
+    constexpr std::int64_t kFusedIsUsual = 2024;
+    return run.job.software_year < kFusedIsUsual && run.plan.flash_attention &&
+           std::find(run.assumed.begin(), run.assumed.end(), "flash_attention") !=
+               run.assumed.end();
+}
+
 std::string die_name(const CostBook& groups, const PublishedRun& run) {
     for (const Group& group : groups.dies)
         for (const std::string& member : group.members)
@@ -48,14 +56,17 @@ Fit::Fit(const std::vector<PublishedRun>& runs, const CostBook& groups, const Fi
         row.machine = std::move(machine).value();
         row.work = std::move(work).value();
         row.die = place_of(dies_, die_name(groups, run));
-        row.framework = place_of(frameworks_, run.framework);
+        row.framework = place_of(frameworks_, engine_name(run.framework, run.job.sharded_weights));
         row.fabric = place_of(fabrics_, run.job.fabric);
-        row.release = place_of(releases_, release_name(run.framework, run.job.software_year));
+        row.release =
+            place_of(releases_, release_name(engine_name(run.framework, run.job.sharded_weights),
+                                             run.job.software_year));
         row.series = place_of(series_, run.series);
         row.measured = std::log(run.measured_step_s);
         const auto square = [](double x) { return x * x; };
         row.variance = square(options.row_noise) + square(run.uncertainty) +
                        (run.decisive_assumption() ? square(options.assumed_noise) : 0.0) +
+                       (attention_unclear(run) ? square(2.0 * options.assumed_noise) : 0.0) +
                        (run.trust == "A" ? 0.0 : square(2.0 * options.row_noise)) +
                        (run.experts ? square(options.expert_noise) : 0.0);
         rows_.push_back(std::move(row));
@@ -161,7 +172,7 @@ bool Fit::improve(const Lines* lines, const std::vector<bool>& used, std::vector
         if (i >= series_begin_) {
             // A series far from all others is believed to be odd as a whole.
             const double square = theta[i] * theta[i];
-            precision *= (options_.tail + 1.0) / (options_.tail + square * precision);
+            precision *= (options_.series_tail + 1.0) / (options_.series_tail + square * precision);
         }
         normal[i * n + i] = precision;
         gradient[i] = (prior_mean_[i] - theta[i]) * precision;

@@ -22,6 +22,7 @@ struct FitOptions {
     double assumed_noise = 0.05;  // added where a decisive setting was assumed
     double expert_noise = 0.20;   // added for mixtures of experts: releases differ by so much
     double series_spread = 0.04;  // of a series' own level, with heavy tails too
+    double series_tail = 2.0;     // degrees of freedom of a series' level
     double tail = 4.0;            // degrees of freedom of the error: outliers lose their weight
 };
 

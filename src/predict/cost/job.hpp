@@ -26,6 +26,7 @@ struct TrainingJob {
     LinearFormat linear = LinearFormat::kSame;
     std::string framework;  // "megatron", "nemo" ...; empty: unknown
     std::string fabric;     // kind of scale-out: "infiniband", "roce" ...; empty: from the fleet
+    bool sharded_weights = false;    // the plan gathers weights layer by layer (ZeRO-3, FSDP)
     std::int64_t software_year = 0;  // of the training stack; 0: current, no longer young
     bool compiled = false;           // a graph compiler fuses the element-wise operators
     bool captured_graphs = false;    // no host work between kernels

@@ -106,7 +106,8 @@ Result<Machine> resolve_machine(const catalog::Fleet& fleet, const TrainingJob& 
     machine.full_bisection_devices = static_cast<double>(fleet.full_bisection_devices);
     std::vector<std::string> names{chip.id};
     names.insert(names.end(), chip.aliases.begin(), chip.aliases.end());
-    machine.resolved = book.resolve(names, job.framework, job.software_year, fabric_of(fleet, job));
+    machine.resolved = book.resolve(names, engine_name(job.framework, job.sharded_weights),
+                                    job.software_year, fabric_of(fleet, job));
     machine.constants = machine.resolved.constants;
     machine.cores = static_cast<double>(machine.resolved.cores);
     // Kernels of a new die get better for some years. docs/formulas.md#young-software

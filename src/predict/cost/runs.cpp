@@ -339,6 +339,7 @@ PublishedRun read_run(const Json& row, const catalog::Catalog& catalog) {
     run.architecture = read_model(part(row, "model"), setup, run.id, refusal);
     run.plan = read_plan(setup, run.framework, refusal);
     run.job = read_job(setup, run.framework, refusal);
+    run.job.sharded_weights = parallel::shards_weights(run.plan);
     run.fleet = read_fleet(setup, catalog, refusal);
     if (refusal.reason().empty()) {
         // Tokens that are split over TP ranks cannot be routed twice: trainers demand this too.

@@ -49,13 +49,18 @@ struct Candidate {
 class Searcher {
 public:
     Searcher(const Architecture& architecture, const catalog::Fleet& fleet, const TrainingJob& job,
-             const Machine& machine, const SearchOptions& options)
-        : a_(architecture), fleet_(fleet), job_(job), machine_(machine), options_(options) {}
+             const Machine& whole, const Machine& sharded, const SearchOptions& options)
+        : a_(architecture),
+          fleet_(fleet),
+          job_(job),
+          whole_(whole),
+          sharded_(sharded),
+          options_(options) {}
 
     // Calls visit(plan, costs) for every valid plan on `devices`.
     template <typename Visit>
     Result<void> enumerate(std::int64_t devices, Visit visit) {
-        const std::int64_t domain = static_cast<std::int64_t>(machine_.domain);
+        const std::int64_t domain = static_cast<std::int64_t>(whole_.domain);
         const auto tps =
             chosen_or(options_.tp, divisors_up_to(devices, std::min<std::int64_t>(domain, 64)));
         for (const std::int64_t tp : tps) {
@@ -92,8 +97,9 @@ public:
     }
 
     Result<StepSeconds> price(const Candidate& candidate, Precision precision) {
-        return step_seconds(padded_architecture(candidate.plan.tp), job_, candidate.plan, machine_,
-                            candidate.costs->work, candidate.costs->blocks, precision, space_);
+        return step_seconds(padded_architecture(candidate.plan.tp), job_, candidate.plan,
+                            machine_for(candidate.plan), candidate.costs->work,
+                            candidate.costs->blocks, precision, space_);
     }
 
     double memory_bytes(const Plan& plan, const ShardWork& work) {
@@ -104,6 +110,10 @@ public:
     }
 
 private:
+    [[nodiscard]] const Machine& machine_for(const Plan& plan) const {
+        return parallel::shards_weights(plan) ? sharded_ : whole_;
+    }
+
     template <typename Visit>
     Result<void> over_experts(const Architecture& padded, Plan plan, std::int64_t devices,
                               Visit visit) {
@@ -129,7 +139,6 @@ private:
     template <typename Visit>
     Result<void> over_schedules(const Architecture& padded, Plan plan, std::int64_t devices,
                                 Visit visit) {
-        const SharedCosts* costs = nullptr;
         const auto visit_variants = [&](ScheduleKind schedule, std::int64_t vpp) -> Result<void> {
             plan.schedule = schedule;
             plan.vpp = vpp;
@@ -138,15 +147,14 @@ private:
             plan.sharding = Sharding::kZero1;
             plan.recompute = Recompute::kNone;
             if (!parallel::plan_is_valid(padded, plan, devices, job_.batch())) return {};
-            const Result<const SharedCosts*> shared = shared_costs(padded, plan);
-            if (!shared) return shared.error();
-            costs = *shared;
-            if (costs == nullptr) return {};
             for (const Sharding sharding : shardings(plan)) {
                 plan.sharding = sharding;
+                const Result<const SharedCosts*> shared = shared_costs(padded, plan);
+                if (!shared) return shared.error();
+                if (*shared == nullptr) return {};
                 for (const Recompute recompute : recomputes()) {
                     plan.recompute = recompute;
-                    visit(plan, *costs);
+                    visit(plan, **shared);
                 }
             }
             return {};
@@ -194,8 +202,13 @@ private:
 
     // Null when the model room refuses the shard: that plan does not exist.
     Result<const SharedCosts*> shared_costs(const Architecture& padded, const Plan& plan) {
-        const auto key =
-            std::tuple{plan.tp, plan.cp, plan.ep, plan.etp, plan.micro_batch, plan.overlap_ep};
+        const auto key = std::tuple{plan.tp,
+                                    plan.cp,
+                                    plan.ep,
+                                    plan.etp,
+                                    plan.micro_batch,
+                                    plan.overlap_ep,
+                                    parallel::shards_weights(plan)};
         const auto found = shared_.find(key);
         if (found != shared_.end()) return found->second.get();
         Result<ShardWork> work = shard_work(padded, plan, job_);
@@ -203,7 +216,7 @@ private:
         if (work) {
             costs = std::make_unique<SharedCosts>();
             costs->work = std::move(work).value();
-            costs->blocks = block_seconds(costs->work, plan, job_, machine_);
+            costs->blocks = block_seconds(costs->work, plan, job_, machine_for(plan));
         } else if (work.error().code == ErrorCode::kInternal) {
             return work.error();
         }
@@ -213,12 +226,14 @@ private:
     const Architecture& a_;
     const catalog::Fleet& fleet_;
     const TrainingJob& job_;
-    const Machine& machine_;
+    const Machine& whole_;    // priced with the constants of engines that keep weights whole
+    const Machine& sharded_;  // and of those that gather them
     const SearchOptions& options_;
     parallel::MemoryConstants memory_;
     Workspace space_;
     std::map<std::int64_t, Architecture> padded_;
-    std::map<std::tuple<std::int64_t, std::int64_t, std::int64_t, std::int64_t, std::int64_t, bool>,
+    std::map<std::tuple<std::int64_t, std::int64_t, std::int64_t, std::int64_t, std::int64_t, bool,
+                        bool>,
              std::unique_ptr<SharedCosts>>
         shared_;
 };
@@ -268,9 +283,13 @@ Result<SearchResult> find_plans(const Architecture& architecture, const catalog:
     if (job.sequence_length < 1 || job.global_batch_sequences < 1)
         return Error{ErrorCode::kBadInput, "sequence length and global batch must be at least 1",
                      "training"};
+    TrainingJob gathering = job;
+    gathering.sharded_weights = true;
     const Result<Machine> machine = resolve_machine(fleet, job, book);
     if (!machine) return machine.error();
-    Searcher searcher(architecture, fleet, job, *machine, options);
+    const Result<Machine> sharded = resolve_machine(fleet, gathering, book);
+    if (!sharded) return sharded.error();
+    Searcher searcher(architecture, fleet, job, *machine, *sharded, options);
     SearchResult result;
     const double usable = machine->memory_bytes * options.memory_share;
     double least = std::numeric_limits<double>::infinity();

@@ -61,7 +61,7 @@ double recomputed(const BlockSeconds& block, const Plan& plan, double full_share
 void add_gathers(StageSeconds& stage, const BlockSeconds& block,
                  const parallel::ShardFacts::BlockFacts& facts, double count, const Plan& plan,
                  const TrainingJob& job, const Machine& machine) {
-    if (plan.sharding != Sharding::kZero3 && plan.sharding != Sharding::kHsdp) return;
+    if (!parallel::shards_weights(plan)) return;
     const auto traffic = [&](double parameters, double ranks, double stride, double bytes,
                              Collective kind) {
         return collective_seconds(machine, kind, parameters * bytes,
@@ -492,7 +492,9 @@ Result<std::vector<Influence>> tornado_of(const Priced& priced, const Machine& m
 }  // namespace
 
 Result<StepCost> step_cost(const Architecture& given, const catalog::Fleet& fleet,
-                           const TrainingJob& job, const Plan& plan, const CostBook& book) {
+                           const TrainingJob& asked, const Plan& plan, const CostBook& book) {
+    TrainingJob job = asked;
+    job.sharded_weights = parallel::shards_weights(plan);
     const Architecture architecture = padded_for(given, plan.tp);
     if (const auto valid = parallel::check_plan(architecture, plan, fleet.count, job.batch());
         !valid)

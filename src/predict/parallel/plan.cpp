@@ -186,6 +186,10 @@ std::int64_t expert_data_ranks(const Plan& plan) {
     return plan.tp * plan.cp * plan.dp / (plan.ep * plan.etp);
 }
 
+bool shards_weights(const Plan& plan) {
+    return plan.sharding == Sharding::kZero3 || plan.sharding == Sharding::kHsdp;
+}
+
 std::int64_t chunks_per_rank(const Plan& plan) {
     switch (plan.schedule) {
         case ScheduleKind::kZbV:

@@ -81,6 +81,8 @@ struct BatchShape {
 [[nodiscard]] std::int64_t sharding_ranks(const Plan& plan);
 // Data-parallel ranks of an expert: tp * cp * dp / (ep * etp).
 [[nodiscard]] std::int64_t expert_data_ranks(const Plan& plan);
+// ZeRO-3 or HSDP: weights are gathered layer by layer.
+[[nodiscard]] bool shards_weights(const Plan& plan);
 // Model chunks per rank: vpp, but 2 for the schedules that are V-shaped or bidirectional.
 [[nodiscard]] std::int64_t chunks_per_rank(const Plan& plan);
 // Pieces that the layers are cut into: pp * chunks, or pp for DualPipe, whose ranks hold two.

@@ -1,0 +1,113 @@
+#include "predict/cost/score.hpp"
+
+#include <gtest/gtest.h>
+
+#include "model/parameters.hpp"
+#include "predict/cost/test_kit.hpp"
+
+namespace ascertain::cost {
+namespace {
+
+const std::vector<PublishedRun>& shipped_runs() {
+    static const auto runs = [] {
+        const auto document = parse_json(read_text(data_path("published/runs.json")), "runs.json");
+        EXPECT_TRUE(document);
+        return *read_runs(*document, shipped_catalog(), "runs.json");
+    }();
+    return runs;
+}
+
+TEST(ReadRuns, EveryReadyRowIsPredictedAndEveryOtherSaysWhyNot) {
+    const auto document = parse_json(read_text(data_path("published/runs.json")), "runs.json");
+    ASSERT_TRUE(document);
+    ASSERT_EQ(document->size(), shipped_runs().size());
+    const Score score = score_runs(shipped_runs(), shipped_book());
+    for (std::size_t i = 0; i < score.rows.size(); ++i) {
+        const bool ready = (*document)[i]["setup"]["score_ready"].get<bool>();
+        const ScoreRow& row = score.rows[i];
+        EXPECT_EQ(ready, row.predicted_step_s.has_value()) << row.id << ": " << row.refused_because;
+        EXPECT_EQ(row.predicted_step_s.has_value(), row.refused_because.empty()) << row.id;
+    }
+}
+
+// Parameters of a row, rebuilt from its dimensions, against the count that the row states. Rows
+// whose dimensions are inferred may differ more; half of all must agree to 1 %.
+TEST(ReadRuns, TheModelThatIsPricedHasTheParametersThatWereTrained) {
+    const auto document = parse_json(read_text(data_path("published/runs.json")), "runs.json");
+    ASSERT_TRUE(document);
+    int close = 0;
+    int all = 0;
+    for (std::size_t i = 0; i < shipped_runs().size(); ++i) {
+        const PublishedRun& run = shipped_runs()[i];
+        const Json& stated = (*document)[i]["setup"]["model_params_total"];
+        if (!run.refused_because.empty() || !stated.is_number()) continue;
+        const double ratio = static_cast<double>(model::count_parameters(run.architecture).total) /
+                             stated.get<double>();
+        EXPECT_NEAR(ratio, 1.0, 0.05) << run.id;
+        ++all;
+        if (std::abs(ratio - 1.0) < 0.01) ++close;
+    }
+    EXPECT_GT(all, 250);
+    EXPECT_GT(2 * close, all);
+}
+
+TEST(ScoreRuns, RowsUsedForFittingAreMarked) {
+    const Score score = score_runs(shipped_runs(), shipped_book());
+    std::int64_t used = 0;
+    for (const ScoreRow& row : score.rows) used += row.used_for_fitting ? 1 : 0;
+    EXPECT_EQ(used, shipped_book().rows);
+}
+
+// In-sample gates of the research on rows of trust A without experts; they prove nothing about rows
+// that were not seen (docs/validation.md does), but a formula that breaks shows here.
+TEST(ScoreRuns, TheShippedConstantsReproduceTheRowsTheyWereFittedOn) {
+    const Score score = score_runs(shipped_runs(), shipped_book());
+    std::vector<const ScoreRow*> rows;
+    for (std::size_t i = 0; i < score.rows.size(); ++i) {
+        const PublishedRun& run = shipped_runs()[i];
+        if (run.trust == "A" && !run.experts && !run.decisive_assumption())
+            rows.push_back(&score.rows[i]);
+    }
+    const ScoreSummary summary = summarise(rows);
+    EXPECT_GT(summary.count, 240);
+    EXPECT_LT(summary.median_ape, 0.035);
+    EXPECT_LT(summary.p90_ape, 0.15);
+    EXPECT_GT(summary.interval_coverage, 0.75);
+}
+
+// Two rows off by +10 % and -10 %: mean 10 %, no bias.
+TEST(Summarise, CountsAbsoluteErrorsAndBiasApart) {
+    ScoreRow high;
+    high.measured_step_s = 1.0;
+    high.low_s = 1.0;
+    high.high_s = 1.2;
+    high.error_ratio = 0.1;
+    ScoreRow low = high;
+    low.low_s = 0.8;
+    low.high_s = 0.95;
+    low.error_ratio = -0.1;
+    const ScoreSummary summary = summarise({&high, &low});
+    EXPECT_EQ(summary.count, 2);
+    EXPECT_NEAR(summary.mape, 0.1, 1e-12);
+    EXPECT_NEAR(summary.bias, 0.0, 1e-12);
+    EXPECT_NEAR(summary.interval_coverage, 0.5, 1e-12);
+}
+
+TEST(ReadRuns, HostileRowsAreRefusedByName) {
+    const auto read = [](const std::string& text) {
+        const auto document = parse_json(text, "x");
+        EXPECT_TRUE(document);
+        return read_runs(*document, shipped_catalog(), "x");
+    };
+    EXPECT_FALSE(read("3"));
+    EXPECT_FALSE(read("[1]"));
+    const auto empty =
+        read(R"([{}, {"id": "a", "setup": null}, {"id": "b", "setup": {"score_ready": true}},
+      {"id": "c", "model": {"layers": -1}, "setup": {"score_ready": true, "measured_step_s": 1e999, "tp": 0}},
+      {"id": "d", "model": {"layers": "many"}, "setup": {"score_ready": true, "measured_step_s": 1, "chip": "abacus"}}])");
+    if (!empty) return;  // 1e999 may already be refused as no number
+    for (const PublishedRun& run : *empty) EXPECT_FALSE(run.refused_because.empty()) << run.id;
+}
+
+}  // namespace
+}  // namespace ascertain::cost

@@ -1,0 +1,121 @@
+#include "predict/cost/search.hpp"
+
+#include <gtest/gtest.h>
+
+#include "predict/cost/cost_json.hpp"
+#include "predict/cost/test_kit.hpp"
+
+namespace ascertain::cost {
+namespace {
+
+SearchResult search(const std::string& model, const catalog::Fleet& fleet, const TrainingJob& job,
+                    const SearchOptions& options) {
+    const auto result = find_plans(shipped_model(model), fleet, job, shipped_book(), options);
+    EXPECT_TRUE(result) << (result ? "" : result.error().text());
+    return *result;
+}
+
+struct Space {
+    const char* model;
+    const char* chip;
+    std::int64_t devices;
+    std::int64_t sequences;
+};
+class EqualsBruteForce : public testing::TestWithParam<Space> {};
+
+// Pruning by the bound must not change the answer, plan by plan.
+TEST_P(EqualsBruteForce, TopFive) {
+    TrainingJob job = gpt3_job();
+    job.global_batch_sequences = GetParam().sequences;
+    const catalog::Fleet fleet = fleet_of(GetParam().chip, GetParam().devices);
+    SearchOptions options;
+    const SearchResult pruned = search(GetParam().model, fleet, job, options);
+    options.exhaustive = true;
+    const SearchResult brute = search(GetParam().model, fleet, job, options);
+    EXPECT_EQ(brute.exact, brute.costed);
+    EXPECT_LT(pruned.exact, brute.exact);
+    ASSERT_EQ(pruned.plans.size(), brute.plans.size());
+    for (std::size_t i = 0; i < brute.plans.size(); ++i)
+        EXPECT_DOUBLE_EQ(pruned.plans[i].cost.step_s, brute.plans[i].cost.step_s) << i;
+}
+
+INSTANTIATE_TEST_SUITE_P(Spaces, EqualsBruteForce,
+                         testing::Values(Space{"llama-3.1-8b", "a100-80gb-sxm", 32, 128},
+                                         Space{"llama-3.1-70b", "h100-80gb-sxm", 64, 256},
+                                         Space{"qwen3-30b-a3b", "h100-80gb-sxm", 64, 256},
+                                         Space{"gpt3-175b", "a100-80gb-sxm", 256, 512}),
+                         [](const testing::TestParamInfo<Space>& one) {
+                             std::string name = one.param.model;
+                             for (char& c : name)
+                                 if (std::isalnum(static_cast<unsigned char>(c)) == 0) c = '_';
+                             return name;
+                         });
+
+TEST(FindPlans, EveryAnswerUsesAllDevicesFitsAndIsRanked) {
+    const catalog::Fleet fleet = fleet_of("a100-80gb-sxm", 256);
+    TrainingJob job = gpt3_job();
+    job.global_batch_sequences = 512;
+    const SearchResult result = search("gpt3-175b", fleet, job, {});
+    ASSERT_FALSE(result.plans.empty());
+    double last = 0.0;
+    for (const RankedPlan& ranked : result.plans) {
+        EXPECT_EQ(parallel::devices(ranked.plan), 256);
+        EXPECT_LE(ranked.cost.memory_bytes, 80e9);
+        EXPECT_GE(ranked.cost.step_s, last);
+        last = ranked.cost.step_s;
+    }
+    EXPECT_TRUE(result.plans.front().worse_because.empty());
+    EXPECT_FALSE(result.plans.back().worse_because.empty());
+}
+
+TEST(FindPlans, WhenNothingFitsItSaysWhatWould) {
+    TrainingJob job = gpt3_job();
+    job.global_batch_sequences = 64;
+    const SearchResult result = search("gpt3-175b", fleet_of("a100-80gb-sxm", 8), job, {});
+    EXPECT_TRUE(result.plans.empty());
+    EXPECT_EQ(result.costed, 0);
+    EXPECT_NE(result.nothing_fits.find("would hold it"), std::string::npos) << result.nothing_fits;
+}
+
+TEST(FindPlans, ConstraintsAreKept) {
+    SearchOptions options;
+    options.tp = {4};
+    options.schedules = {parallel::ScheduleKind::k1F1B};
+    TrainingJob job = gpt3_job();
+    job.global_batch_sequences = 512;
+    const SearchResult result = search("gpt3-175b", fleet_of("a100-80gb-sxm", 256), job, options);
+    ASSERT_FALSE(result.plans.empty());
+    for (const RankedPlan& ranked : result.plans) {
+        EXPECT_EQ(ranked.plan.tp, 4);
+        EXPECT_EQ(ranked.plan.schedule, parallel::ScheduleKind::k1F1B);
+    }
+}
+
+TEST(FindPlans, ABatchThatNothingDividesIsAnError) {
+    TrainingJob job = gpt3_job();
+    job.global_batch_sequences = 7;
+    SearchOptions options;
+    options.pp = {1};
+    const auto result = find_plans(shipped_model("llama-3.1-8b"), fleet_of("a100-80gb-sxm", 64),
+                                   job, shipped_book(), options);
+    ASSERT_FALSE(result);
+    EXPECT_EQ(result.error().code, ErrorCode::kBadInput);
+}
+
+TEST(PlanDocument, HasTheFieldsThatOthersRead) {
+    const SearchResult result =
+        search("llama-3.1-8b", fleet_of("a100-80gb-sxm", 32), gpt3_job(), {});
+    const Json document = to_json(result);
+    EXPECT_EQ(document["schema"], "ascertain.plan/1");
+    for (const char* key : {"considered", "pruned", "costed", "exact", "elapsed_s"})
+        EXPECT_TRUE(document[key].is_number()) << key;
+    ASSERT_FALSE(document["plans"].empty());
+    for (const char* key : {"tp", "pp", "vpp", "dp", "cp", "ep", "etp", "micro_batch", "step_s",
+                            "low_s", "high_s", "memory_bytes", "tokens_per_s", "mfu_ratio"})
+        EXPECT_TRUE(document["plans"][0][key].is_number()) << key;
+    for (const char* key : {"sharding", "recompute", "schedule", "bound_by"})
+        EXPECT_TRUE(document["plans"][0][key].is_string()) << key;
+}
+
+}  // namespace
+}  // namespace ascertain::cost
