@@ -1,5 +1,6 @@
-// For developers: asks a real worker everything a qualification asks, without campaign, evidence or
-// verdict, and prints what each attempt took. Not a test; it judges with the shipped criteria.
+// Asks a real worker everything a qualification asks, without campaign, evidence or verdict, judges
+// it with the shipped criteria and prints what each attempt took. Exits 1 when our own code failed,
+// a worker died, a control was not caught or its clean twin failed.
 //
 //   ascertain_drive_worker --worker PATH --config config.json [--tokens 64] [--tp 8] [--ep 64]
 //       [--device cpu] [--only PATTERN] [--profile quick|standard] [--threads 2] [--seed 1]
@@ -13,6 +14,7 @@
 #include <fstream>
 #include <map>
 #include <string>
+#include <vector>
 
 #include "decide/judge/criteria.hpp"
 #include "decide/judge/opinion.hpp"
@@ -57,6 +59,7 @@ std::string file_text(const std::string& path) {
 
 // One layer of each kind of what one rank builds.
 model::Architecture narrowed(const model::Architecture& whole, const Options& options) {
+    if (options.values.contains("--small")) return must(model::trial_scale(whole, {}));
     const model::Shard shard{.tp = options.number("--tp", 8), .ep = options.number("--ep", 64)};
     auto rank =
         must(model::shard_architecture(model::pad_vocabulary(whole, 128 * shard.tp), shard));
@@ -90,6 +93,7 @@ public:
         if (item.id == detail) {
             fmt::print("{}\n{}\n", to_json(attempt.observation).dump(1), attempt.detail.dump(1));
         }
+        note_trouble(item, attempt, opinion.holds);
         if (!attempt.stderr_text.empty()) fmt::print("  stderr: {}\n", attempt.stderr_text);
         Seconds& total = spent[std::string(item.definition->id) +
                                (attempt.role == qualification::Role::kMeasure ? "" : " (again)")];
@@ -98,11 +102,28 @@ public:
         return {};
     }
 
+    // What must not happen with a sound worker: our own errors, deaths, blind or nervous controls.
+    std::vector<std::string> troubles;
     judge::CriteriaSet criteria;
     std::string detail;
     std::map<std::string, Seconds> spent;
 
 private:
+    void note_trouble(const qualification::Item& item, const qualification::Attempt& attempt,
+                      judge::Holds holds) {
+        using qualification::Outcome;
+        using qualification::Role;
+        const bool control = attempt.role == Role::kControl;
+        const bool twin = attempt.role == Role::kControlClean;
+        const char* what = nullptr;
+        if (attempt.outcome == Outcome::kHarnessError) what = "is our own error";
+        if (qualification::broke(attempt)) what = "killed its worker";
+        if (control && holds != judge::Holds::kNotMet) what = "did not catch its control";
+        if (twin && holds != judge::Holds::kMet) what = "failed its clean twin";
+        if (what != nullptr)
+            troubles.push_back(fmt::format("{} {}: {}", item.id, what, attempt.message));
+    }
+
     static std::string shortened_line(std::string text) {
         std::replace(text.begin(), text.end(), '\n', ' ');
         return text.substr(0, 160);
@@ -224,5 +245,6 @@ int main(int count, char** arguments) {
     fmt::print("\n{} attempts in {:.1f} s\n", summary.attempts, summary.duration.count);
     for (const auto& [check, time] : printer.spent)
         fmt::print("{:<28} {:>8.2f} s\n", check, time.count);
-    return 0;
+    for (const std::string& trouble : printer.troubles) fmt::print("TROUBLE: {}\n", trouble);
+    return printer.troubles.empty() ? 0 : 1;
 }

@@ -11,7 +11,7 @@ Seconds deadline_of_one(Profile profile) {
 }
 
 Seconds deadline_of_training(Profile profile) {
-    return profile == Profile::kQuick ? Seconds{240.0} : Seconds{3600.0};
+    return profile == Profile::kQuick ? Seconds{480.0} : Seconds{3600.0};
 }
 
 bool has_time(const Context& context) {
