@@ -159,8 +159,14 @@ class Structure(unittest.TestCase):
         self.assertGreater(table.count('{"'), 5)
 
     def test_sources_are_of_one_idea(self):
-        long = [f"{path.relative_to(SOURCE)}: {count} lines" for path in sources("src", "worker", "chips")
-                if (count := len(path.read_text().splitlines())) > 500]
+        long = []
+        for path in sources("src", "worker", "chips"):
+            relative = path.relative_to(SOURCE).as_posix()
+            if relative.endswith("_test.cpp") or "/testing/" in relative:
+                continue
+            count = len(path.read_text().splitlines())
+            if count > 600:
+                long.append(f"{relative}: {count} lines")
         self.assertEqual(long, [])
 
 
