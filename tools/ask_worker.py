@@ -29,7 +29,8 @@ class Worker:
             command = [str(folder / "ascertain-worker")]
         else:
             script = pathlib.Path(__file__).resolve().parent.parent / "worker/host/host.py"
-            command = [python, str(script), "--worker", str(folder / "libascertain_worker.so")]
+            command = [python, str(script), "--worker",
+                       str(folder / "libascertain_worker.so")]
         command += ["--device", device]
         for library in libraries:
             command += ["--library", library]

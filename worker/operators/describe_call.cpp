@@ -19,7 +19,7 @@ namespace {
 // An offset matters through alignment alone: multiples of this many elements are dropped.
 constexpr std::int64_t kAlignment = 64;
 // Elements of one tensor list that a case keeps.
-constexpr std::int64_t kListElementsMax = std::int64_t{1} << 25;
+constexpr std::int64_t kListElementsMax = std::int64_t{1} << 23;
 
 Error cannot(std::string reason) {
     return {ErrorCode::kUnsupported, std::move(reason), ""};
@@ -29,6 +29,11 @@ c10::TypeKind kind_of(const c10::Argument& argument) {
     c10::TypePtr type = argument.real_type();
     while (const auto optional = type->cast<c10::OptionalType>()) type = optional->getElementType();
     return type->kind();
+}
+
+// Operators whose first argument is written without being read: it holds whatever was there.
+bool overwrites_first(const std::string& op) {
+    return op == "aten::copy_" || op == "aten::fill_" || op == "aten::zero_";
 }
 
 bool takes_tensors_in_parallel(const std::string& op) {
@@ -72,6 +77,7 @@ public:
         result_.overload = schema_.overload_name();
         if (takes_tensors_in_parallel(schema_.name())) choose_cut(inputs);
         for (std::size_t i = 0; i < inputs.size() && i < schema_.arguments().size(); ++i) {
+            overwritten_ = i == 0 && overwrites_first(schema_.name());
             Result<Argument> argument = describe_one(inputs[i], schema_.arguments()[i]);
             if (!argument) {
                 Error error = argument.error();
@@ -194,7 +200,7 @@ private:
         const auto memory = std::pair(tensor.storage().unsafeGetStorageImpl(), spec.dtype);
         const auto known = storages_.emplace(memory, static_cast<std::int64_t>(storages_.size()));
         spec.storage = known.first->second;
-        spec.fill = infer_fill(tensor.detach());
+        spec.fill = overwritten_ ? Fill{FillFamily::kConstant} : infer_fill(tensor.detach());
         return Argument(std::move(spec));
     }
 
@@ -224,6 +230,7 @@ private:
     const c10::FunctionSchema& schema_;
     Case result_;
     std::optional<ListCut> cut_;
+    bool overwritten_ = false;  // what the tensor at hand held does not matter
     std::map<std::pair<c10::StorageImpl*, c10::ScalarType>, std::int64_t> storages_;
 };
 

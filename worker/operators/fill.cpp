@@ -21,6 +21,9 @@ namespace ascertain::operators {
 namespace {
 
 constexpr std::int64_t kSampleMax = 65536;
+// Whole numbers beyond are not exact in fp64, nor real numbers beyond in any model.
+constexpr std::int64_t kWholeMax = std::int64_t{1} << 53;
+constexpr double kRealMax = 1e30;
 // The largest primes below 2^20: tensors of one case get different ones, so that what they hold
 // does not stay in step.
 constexpr std::array<std::int64_t, 8> kPeriods = {1048573, 1048571, 1048559, 1048549,
@@ -279,6 +282,8 @@ Fill infer_whole(const at::Tensor& tensor) {
     const auto low = values.min().item<std::int64_t>();
     const auto high = values.max().item<std::int64_t>();
     if (low == high) return constant(static_cast<double>(low));
+    // Nothing counts or points that far: this memory was never written.
+    if (low < -kWholeMax || high > kWholeMax) return constant(0.0);
     const at::Tensor real = values.to(at::kDouble);
     Fill fill{FillFamily::kIntegers, real.mean().item<double>(), real.std(false).item<double>(),
               static_cast<double>(low), static_cast<double>(high)};
@@ -322,6 +327,7 @@ Fill infer_real(const at::Tensor& tensor) {
     const bool holds_infinity = finite.numel() < sample.numel();
     const double low = finite.min().item<double>();
     const double high = finite.max().item<double>();
+    if (low < -kRealMax || high > kRealMax) return constant(0.0);  // never written
     if (low == high) {
         if (low == 0.0 && holds_infinity) {
             const auto all = static_cast<double>(sample.numel());

@@ -126,8 +126,8 @@ std::uint64_t hash_bytes(const char* bytes, std::size_t size, std::uint64_t seed
 // Makes stack values out of arguments, given where the memory is.
 class Assembler {
 public:
-    Assembler(const std::vector<at::Tensor>& storages, at::Device device, Lift lift)
-        : storages_(storages), device_(device), lift_(lift) {}
+    Assembler(const std::vector<at::Tensor>& storages, at::Device device)
+        : storages_(storages), device_(device) {}
 
     c10::IValue operator()(const Argument& argument, const c10::Argument& wanted) const {
         const c10::TypePtr type = unwrapped(wanted.real_type());
@@ -139,8 +139,7 @@ public:
             return c10::List<double>(c10::ArrayRef<double>(*floats));
         }
         if (const auto* dtype = std::get_if<c10::ScalarType>(&argument)) {
-            const bool lifted = lift_ == Lift::kFp64 && at::isFloatingType(*dtype);
-            return static_cast<std::int64_t>(lifted ? at::kDouble : *dtype);
+            return static_cast<std::int64_t>(*dtype);
         }
         if (const auto* text = std::get_if<std::string>(&argument)) return *text;
         if (std::holds_alternative<DeviceHere>(argument)) return device_;
@@ -192,8 +191,16 @@ private:
 
     const std::vector<at::Tensor>& storages_;
     at::Device device_;
-    Lift lift_;
 };
+
+Stack stack_of(const Case& operator_case, const c10::FunctionSchema& schema,
+               const Assembler& assembler) {
+    Stack stack;
+    for (std::size_t i = 0; i < operator_case.arguments.size(); ++i) {
+        stack.push_back(assembler(operator_case.arguments[i], schema.arguments()[i]));
+    }
+    return stack;
+}
 
 void collect(std::vector<Output>& outputs, const std::string& name, const c10::IValue& value) {
     if (value.isTensor()) {
@@ -286,25 +293,21 @@ std::string hash_of(const Inputs& inputs) {
     return hash_of(inputs.storages);
 }
 
+Stack assemble_shared(const Case& operator_case, const c10::FunctionSchema& schema,
+                      const Inputs& inputs) {
+    return stack_of(operator_case, schema, Assembler(inputs.storages, at::kCPU));
+}
+
 Stack assemble(const Case& operator_case, const c10::FunctionSchema& schema, const Inputs& inputs,
-               at::Device device, Lift lift) {
+               at::Device device) {
     std::vector<at::Tensor> storages;
     for (const at::Tensor& storage : inputs.storages) {
-        if (!storage.defined()) {
-            storages.emplace_back();
-            continue;
-        }
-        const bool lifted = lift == Lift::kFp64 && at::isFloatingType(storage.scalar_type());
-        storages.push_back(storage.to(
-            at::TensorOptions(device).dtype(lifted ? at::kDouble : storage.scalar_type()), false,
-            true));
+        storages.push_back(storage.defined()
+                               ? storage.to(at::TensorOptions(device), /*non_blocking=*/false,
+                                            /*copy=*/true)
+                               : storage);
     }
-    const Assembler assembler(storages, device, lift);
-    Stack stack;
-    for (std::size_t i = 0; i < operator_case.arguments.size(); ++i) {
-        stack.push_back(assembler(operator_case.arguments[i], schema.arguments()[i]));
-    }
-    return stack;
+    return stack_of(operator_case, schema, Assembler(storages, device));
 }
 
 std::vector<Output> outputs_of(const Case& operator_case, const c10::FunctionSchema& schema,

@@ -33,14 +33,13 @@ struct Inputs {
 
 using Stack = std::vector<c10::IValue>;
 
-// How floating tensors and dtype arguments are changed on the way.
-enum class Lift { kNone, kFp64 };
-
-// The stack of one call on `device`, with strides, offsets and aliasing as captured. Never shares
-// memory with `inputs`: a call may write. With kFp64 every floating tensor is double, and so is
-// every floating dtype argument.
+// The stack of one call on `device`, with strides, offsets and aliasing as captured. It shares no
+// memory with `inputs`: a call may write.
 [[nodiscard]] Stack assemble(const Case& operator_case, const c10::FunctionSchema& schema,
-                             const Inputs& inputs, at::Device device, Lift lift);
+                             const Inputs& inputs, at::Device device);
+// The same on the CPU, on the memory of `inputs` itself: to be read only.
+[[nodiscard]] Stack assemble_shared(const Case& operator_case, const c10::FunctionSchema& schema,
+                                    const Inputs& inputs);
 
 // What a call gave.
 struct Output {

@@ -84,6 +84,7 @@ double error_ratio(const Judged& judged) {
 }
 
 double bound_ratio(const Judged& judged) {
+    if (judged.rule == Rule::kRounding) return judged.distance.ulp_max;
     double worst = judged.distance.bound_max;
     if (judged.emulated_rms > 0.0) {
         worst = std::max(worst, ratio(judged.distance.rms_error(), 2.0 * judged.emulated_rms));
@@ -127,7 +128,10 @@ Observation observation_of(const std::vector<Judged>& outputs,
             error_ratio),
         worst_of(
             outputs, "bound_ratio", "ratio", "no output is judged by a bound",
-            [](const Judged& judged) { return judged.rule == Rule::kBounded; }, bound_ratio),
+            [](const Judged& judged) {
+                return judged.rule == Rule::kBounded || judged.rule == Rule::kRounding;
+            },
+            bound_ratio),
         worst_of(outputs, "error_max_ulp", "ulp", "no floating output", is_floating,
                  [](const Judged& judged) { return judged.distance.ulp_max; }),
         worst_of(outputs, "relative_error", "ratio", "no floating output", is_floating,

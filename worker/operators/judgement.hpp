@@ -41,6 +41,8 @@ struct Reduction {
 // rms error over legal_rms; 0 when there is no error.
 [[nodiscard]] double error_ratio(const Judged& judged);
 // The worst of: an element over its bound, twice the emulated root mean square, the allowed bias.
+// For kRounding the bound is one ulp: half of it is the one rounding, the rest more than any fp32
+// accumulation adds.
 [[nodiscard]] double bound_ratio(const Judged& judged);
 
 // The metrics over all outputs; those that no output is judged by are absent, with the reason.

@@ -22,14 +22,16 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-// Composites that vendors replace by one fused kernel: judged as what the model calls, or the fused
-// kernel would never be seen.
-constexpr std::array<std::string_view, 6> kFusedComposites = {"aten::scaled_dot_product_attention",
-                                                              "aten::rms_norm",
-                                                              "aten::_fused_rms_norm",
-                                                              "aten::_grouped_mm",
-                                                              "aten::linear",
-                                                              "aten::cross_entropy_loss"};
+// Units without a CPU kernel under their own name: composites that vendors replace by one fused
+// kernel, judged as what the model calls, or the fused kernel would never be seen; and copies,
+// which torch dispatches by hand.
+constexpr std::array<std::string_view, 7> kUnitsByName = {"aten::scaled_dot_product_attention",
+                                                          "aten::rms_norm",
+                                                          "aten::_fused_rms_norm",
+                                                          "aten::_grouped_mm",
+                                                          "aten::linear",
+                                                          "aten::cross_entropy_loss",
+                                                          "aten::copy_"};
 
 double seconds_between(Clock::time_point start, Clock::time_point end) {
     return std::chrono::duration<double>(end - start).count();
@@ -138,8 +140,8 @@ private:
         if (const auto op = c10::Dispatcher::singleton().findSchema(name)) {
             known.schema = &op->schema();
             known.is_unit = op->hasKernelForDispatchKey(c10::DispatchKey::CPU) ||
-                            std::find(kFusedComposites.begin(), kFusedComposites.end(),
-                                      name.name) != kFusedComposites.end();
+                            std::find(kUnitsByName.begin(), kUnitsByName.end(), name.name) !=
+                                kUnitsByName.end();
             known.computes = computes(*known.schema);
         }
         return known_.emplace(name, known).first->second;

@@ -19,11 +19,19 @@ struct Reference {
     std::vector<at::Tensor> spread;
     // Root mean square error of an emulated kernel with those roundings; 0 where there are none.
     std::vector<double> spread_rms;
+    // Error of plain fp32 accumulation in eight lanes, where the whole input is summed up; else 0.
+    double lanes_error = 0.0;
     std::string_view kind;  // "fp64": the operator itself in fp64; "composite": written out by us
 };
 
+// Lanes of the plainest fp32 summation that anybody ships: one vector register.
+inline constexpr std::int64_t kLanes = 8;
+
 // The stack with floating tensors and dtype arguments in fp64.
 [[nodiscard]] Stack lifted(const c10::FunctionSchema& schema, const Stack& stack);
+
+// The stack with memory of its own, for a call that may write.
+[[nodiscard]] Stack own_copy(const Stack& stack);
 
 // The lifted stack with every floating element changed by a random relative 2^-24: what the
 // operator makes of that is the size of error that any fp32 arithmetic is entitled to.

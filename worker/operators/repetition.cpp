@@ -102,8 +102,8 @@ Result<Json> repeat(worker::Session& session, const Json& params) {
     }
     const c10::AutoGradMode no_gradients(false);
     const Inputs inputs = make_inputs(prepared->operator_case, prepared->seed);
-    const Stack stack = assemble(prepared->operator_case, prepared->op.schema(), inputs,
-                                 session.device, Lift::kNone);
+    const Stack stack =
+        assemble(prepared->operator_case, prepared->op.schema(), inputs, session.device);
     std::vector<at::Tensor> written = written_tensors(*prepared, stack);
     const std::vector<at::Tensor> saved = clones_of(written);
     std::vector<at::Tensor> first;
@@ -143,8 +143,8 @@ Result<Json> time(worker::Session& session, const Json& params) {
     if (!warm_up) return warm_up.error();
     const c10::AutoGradMode no_gradients(false);
     const Inputs inputs = make_inputs(prepared->operator_case, prepared->seed);
-    const Stack stack = assemble(prepared->operator_case, prepared->op.schema(), inputs,
-                                 session.device, Lift::kNone);
+    const Stack stack =
+        assemble(prepared->operator_case, prepared->op.schema(), inputs, session.device);
     std::vector<at::Tensor> written = written_tensors(*prepared, stack);
     const std::vector<at::Tensor> saved = clones_of(written);
     const double delay_s = prepared->tamper && prepared->tamper->kind == TamperKind::kSlow

@@ -142,14 +142,22 @@ SampleKind sample_kind(const Case& operator_case, Family family, const Stack& st
                        const std::vector<Output>& outputs) {
     std::int64_t elements = 0;
     for (const Output& output : outputs) elements += output.value.numel();
-    if (elements <= kWholeElementsMax) return SampleKind::kWhole;
     if (is_rowwise(family)) {
-        return rows_correspond(stack, outputs) ? SampleKind::kRows : SampleKind::kWhole;
+        return elements > kWholeRowwiseMax && rows_correspond(stack, outputs) ? SampleKind::kRows
+                                                                              : SampleKind::kWhole;
     }
     const std::string name = base_name(operator_case);
-    if (is_matrix_product(name)) return SampleKind::kMatrix;
-    if (name == "embedding_dense_backward") return SampleKind::kColumns;
-    return SampleKind::kWhole;
+    if (is_matrix_product(name)) {
+        // A wide weight costs as much as a large product: its fp64 copy.
+        for (const c10::IValue& value : stack) {
+            if (value.isTensor() && value.toTensor().defined()) {
+                elements = std::max(elements, value.toTensor().numel());
+            }
+        }
+        return elements > kWholeElementsMax ? SampleKind::kMatrix : SampleKind::kWhole;
+    }
+    if (elements <= kWholeElementsMax) return SampleKind::kWhole;
+    return name == "embedding_dense_backward" ? SampleKind::kColumns : SampleKind::kWhole;
 }
 
 Stack sampled_stack(const Case& operator_case, SampleKind kind, std::uint64_t seed,

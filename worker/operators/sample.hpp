@@ -10,8 +10,10 @@
 
 namespace ascertain::operators {
 
-// Outputs up to here are judged whole.
+// Outputs up to here are judged whole; those that are computed element by element up to the second
+// number: what one row shows, another one does not contradict.
 inline constexpr std::int64_t kWholeElementsMax = std::int64_t{1} << 24;
+inline constexpr std::int64_t kWholeRowwiseMax = std::int64_t{1} << 22;
 
 enum class SampleKind {
     kWhole,    // everything
