@@ -1,5 +1,6 @@
 #include "worker/training/compare.hpp"
 
+#include <ATen/ops/linalg_vector_norm.h>
 #include <ATen/ops/zeros_like.h>
 
 #include <algorithm>
@@ -15,27 +16,34 @@ double mean(const std::vector<double>& values) {
     return std::accumulate(values.begin(), values.end(), 0.0) / static_cast<double>(values.size());
 }
 
+// Summed in fp64 whatever the tensor holds.
+double norm_of(const at::Tensor& tensor) {
+    return at::linalg_vector_norm(tensor, 2, {}, false, at::kDouble).item<double>();
+}
+
+// 1 - cos of the angle between two vectors of these norms that lie so far apart (law of cosines,
+// written so that nothing cancels where the vectors are next to equal).
+double from_cosine(double a, double b, double apart) {
+    if (a == 0.0) return 1.0;
+    return std::max(0.0, (apart - std::abs(a - b)) * (apart + std::abs(a - b)) / (2.0 * a * b));
+}
+
 }  // namespace
 
 Difference difference(const at::Tensor& got, const at::Tensor& expected, double floor) {
-    const at::Tensor ours = got.detach().to(at::kCPU, at::kDouble);
-    const at::Tensor theirs = expected.detach().to(at::kCPU, at::kDouble);
-    const double our_norm = ours.norm().item<double>();
-    const double their_norm = theirs.norm().item<double>();
+    const at::Tensor ours = got.detach().to(at::kCPU);
+    const at::Tensor theirs = expected.detach().to(at::kCPU);
+    const double our_norm = norm_of(ours);
+    const double their_norm = norm_of(theirs);
     if (!std::isfinite(our_norm)) return {kNotFinite, kNotFinite};
-    const double apart = ours.sub(theirs).norm().item<double>();
+    // Of two numbers within a factor of two of each other the fp32 difference is exact.
+    const double apart = norm_of(ours.sub(theirs));
     Difference result;
     if (apart > 0.0) {
         const double denominator = std::max(their_norm, floor);
         result.relative_error = denominator > 0.0 ? apart / denominator : kNotFinite;
     }
-    if (their_norm > floor) {
-        // Half the squared distance of the unit vectors: exact where the cosine is next to one.
-        const double distance =
-            our_norm > 0.0 ? ours.div(our_norm).sub(theirs.div(their_norm)).norm().item<double>()
-                           : std::sqrt(2.0);
-        result.one_minus_cosine = 0.5 * distance * distance;
-    }
+    if (their_norm > floor) result.one_minus_cosine = from_cosine(our_norm, their_norm, apart);
     return result;
 }
 
@@ -56,7 +64,7 @@ std::vector<NamedTensor> gradients_on_host(const Parameters& parameters) {
 double global_norm(const std::vector<NamedTensor>& tensors) {
     double sum = 0.0;
     for (const NamedTensor& tensor : tensors) {
-        const double norm = tensor.value.to(at::kDouble).norm().item<double>();
+        const double norm = norm_of(tensor.value);
         sum += norm * norm;
     }
     return std::sqrt(sum);

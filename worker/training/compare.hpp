@@ -20,8 +20,9 @@ struct Difference {
     double one_minus_cosine = 0.0;  // of the angle between the two
 };
 
-// On the CPU in fp64. `floor` bounds the denominator from below: a tensor whose true gradient is
-// next to nothing is judged by the size of its neighbours. Two zeros do not differ.
+// Norms are summed on the CPU in fp64. `floor` bounds the denominator from below: a tensor whose
+// true gradient is next to nothing is judged by the size of its neighbours. Two zeros do not
+// differ.
 [[nodiscard]] Difference difference(const at::Tensor& got, const at::Tensor& expected,
                                     double floor);
 
