@@ -118,7 +118,7 @@ TEST(OperatorSeconds, TheIntervalHoldsTheMiddleAndIsWiderForAnUnknownDie) {
         EXPECT_LT(interval->mid, interval->high);
         return interval->high / interval->low;
     };
-    EXPECT_GT(width("metax-c500"), width("h100-80gb-sxm"));
+    EXPECT_GT(width("mi355x"), width("h100-80gb-sxm"));
 }
 
 TEST(OperatorSeconds, AChipWithoutTheFormatIsAnUnknownValue) {

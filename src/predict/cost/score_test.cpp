@@ -103,9 +103,9 @@ TEST(ReadRuns, HostileRowsAreRefusedByName) {
     EXPECT_FALSE(read("[1]"));
     const auto empty =
         read(R"([{}, {"id": "a", "setup": null}, {"id": "b", "setup": {"score_ready": true}},
-      {"id": "c", "model": {"layers": -1}, "setup": {"score_ready": true, "measured_step_s": 1e999, "tp": 0}},
+      {"id": "c", "model": {"layers": -1}, "setup": {"score_ready": true, "measured_step_s": -1, "tp": 0}},
       {"id": "d", "model": {"layers": "many"}, "setup": {"score_ready": true, "measured_step_s": 1, "chip": "abacus"}}])");
-    if (!empty) return;  // 1e999 may already be refused as no number
+    ASSERT_TRUE(empty);
     for (const PublishedRun& run : *empty) EXPECT_FALSE(run.refused_because.empty()) << run.id;
 }
 
