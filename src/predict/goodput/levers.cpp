@@ -6,6 +6,7 @@
 #include <cmath>
 #include <limits>
 
+#include "base/units.hpp"
 #include "predict/goodput/ensemble.hpp"
 #include "predict/goodput/player.hpp"
 
@@ -53,6 +54,10 @@ constexpr Lever kLevers[] = {
      [](Screws& screws, double better) { screws.defects = 1.0 / better; }},
 };
 
+MustBeTrue at_least(std::string name, std::string unit, double now) {
+    return {std::move(name), std::move(unit), "at_least", now, {}, {}, {}};
+}
+
 MustBeTrue turn(const ProjectionInput& input, const Rows& values, const Lever& lever,
                 int histories) {
     MustBeTrue result;
@@ -93,11 +98,7 @@ MustBeTrue turn(const ProjectionInput& input, const Rows& values, const Lever& l
 MustBeTrue find_devices(const ProjectionInput& input, const Rows& values, int histories) {
     constexpr int kStepsPerDoubling = 4;
     constexpr int kDoublings = 3;  // down to an eighth, up to eight times
-    MustBeTrue result;
-    result.name = "devices";
-    result.unit = "count";
-    result.direction = "at_least";
-    result.now = static_cast<double>(input.devices);
+    MustBeTrue result = at_least("devices", "count", static_cast<double>(input.devices));
     const auto reaches = [&](double factor) {
         Screws screws;
         screws.devices = factor;
@@ -132,11 +133,7 @@ void add_soak(const ProjectionInput& input, MustBeTrue& mtbf) {
 }
 
 MustBeTrue find_spares(const ProjectionInput& input, const Rows& values, int histories) {
-    MustBeTrue result;
-    result.name = "spare_nodes";
-    result.unit = "count";
-    result.direction = "at_least";
-    result.now = static_cast<double>(input.spare_nodes);
+    MustBeTrue result = at_least("spare_nodes", "count", static_cast<double>(input.spare_nodes));
     const auto reaches = [&](std::int64_t spares) {
         Screws screws;
         screws.spare_nodes = spares;
@@ -157,19 +154,44 @@ MustBeTrue find_spares(const ProjectionInput& input, const Rows& values, int his
     return result;
 }
 
+// The date itself: the day by which the wanted share of the histories has finished.
+MustBeTrue find_date(const ProjectionInput& input, const Rows& values, double horizon_s,
+                     int histories) {
+    MustBeTrue result = at_least("finish_within", "d", *input.deadline_s / kSecondsPerDay);
+    Player player(resolve(input, values, {}, horizon_s));
+    std::vector<double> walls;
+    for (int i = 0; i < histories; ++i) {
+        const History history = player.play(input.seed, static_cast<std::uint64_t>(i));
+        walls.push_back(history.finished ? history.wall_s
+                                         : std::numeric_limits<double>::infinity());
+    }
+    std::sort(walls.begin(), walls.end());
+    const double needed = quantile_of(walls, input.confidence);
+    if (std::isfinite(needed)) {
+        result.needed = needed / kSecondsPerDay;
+    } else {
+        result.reason = "no date: too many histories never finish";
+    }
+    return result;
+}
+
 }  // namespace
 
-std::vector<MustBeTrue> find_must_be_true(const ProjectionInput& input, int histories) {
+std::vector<MustBeTrue> find_must_be_true(const ProjectionInput& input, double horizon_s,
+                                          int histories) {
     const Rows values = values_at(input, Rows{});
-    constexpr int kCount = static_cast<int>(std::size(kLevers)) + 2;
+    constexpr int kCount = static_cast<int>(std::size(kLevers)) + 3;
     std::vector<MustBeTrue> found(kCount);
     in_parallel(input.threads, kCount, [&](int i) {
         const auto at = static_cast<std::size_t>(i);
         if (at < std::size(kLevers)) {
             found[at] = turn(input, values, kLevers[at], histories);
+        } else if (at == std::size(kLevers)) {
+            found[at] = find_spares(input, values, histories);
+        } else if (at == std::size(kLevers) + 1) {
+            found[at] = find_devices(input, values, histories);
         } else {
-            found[at] = at == std::size(kLevers) ? find_spares(input, values, histories)
-                                                 : find_devices(input, values, histories);
+            found[at] = find_date(input, values, horizon_s, histories);
         }
     });
     for (MustBeTrue& must : found) {

@@ -11,7 +11,7 @@ namespace ascertain::goodput {
 // all other inputs at their middle, found by bisection under common random numbers. An input that
 // is far better than it must be shows how far it may sink. The input must have a deadline.
 [[nodiscard]] std::vector<MustBeTrue> find_must_be_true(const ProjectionInput& input,
-                                                        int histories);
+                                                        double horizon_s, int histories);
 
 // One bar per input that has an interval, and one ("operations") for the factor that the inputs a
 // site's operations decide have in common; the widest first: by probability of the deadline, then

@@ -283,7 +283,8 @@ Result<Projection> project(const ProjectionInput& input) {
     projection.checkpoint_interval_s = checkpoint_interval_s(at_middle);
     fill_histogram(projection, outcomes);
     projection.tornado = find_tornado(input, horizon_s, effort.tornado);
-    if (input.deadline_s) projection.must_be_true = find_must_be_true(input, effort.lever);
+    if (input.deadline_s)
+        projection.must_be_true = find_must_be_true(input, horizon_s, effort.lever);
     projection.provenance = provenance_of(input);
     decide(input, outcomes.probability, projection);
     return projection;

@@ -230,6 +230,9 @@ TEST(Projection, MustBeTrueSaysWhenOneLeverIsNotEnough) {
         if (must.name == "step_time") {
             EXPECT_LT(*must.needed, must.now);
         }
+        if (must.name == "finish_within") {
+            EXPECT_GT(*must.needed, projection.ideal_days);
+        }
     }
 }
 
