@@ -11,6 +11,7 @@
 #include <utility>
 
 #include "worker/operators/dtype.hpp"
+#include "worker/operators/family.hpp"
 #include "worker/operators/fill.hpp"
 
 namespace ascertain::operators {
@@ -18,8 +19,8 @@ namespace {
 
 // An offset matters through alignment alone: multiples of this many elements are dropped.
 constexpr std::int64_t kAlignment = 64;
-// Elements of one tensor list that a case keeps.
-constexpr std::int64_t kListElementsMax = std::int64_t{1} << 23;
+// Elements that an elementwise case, or one tensor list, keeps.
+constexpr std::int64_t kElementsMax = std::int64_t{1} << 23;
 
 Error cannot(std::string reason) {
     return {ErrorCode::kUnsupported, std::move(reason), ""};
@@ -56,14 +57,14 @@ ListCut cut_of(const std::vector<at::Tensor>& list) {
     std::int64_t elements = 0;
     for (std::size_t i = 0; i < list.size(); ++i) {
         if (!shapes.emplace(list[i].sizes().vec(), list[i].scalar_type()).second) continue;
-        if (elements + list[i].numel() > kListElementsMax) continue;
+        if (elements + list[i].numel() > kElementsMax) continue;
         elements += list[i].numel();
         cut.kept.push_back(i);
     }
     if (cut.kept.empty() && !list.empty()) {
         cut.kept.push_back(0);
         cut.rows_from = list[0].size(0);
-        cut.rows_to = std::max<std::int64_t>(1, kListElementsMax * cut.rows_from / list[0].numel());
+        cut.rows_to = std::max<std::int64_t>(1, kElementsMax * cut.rows_from / list[0].numel());
     }
     return cut;
 }
@@ -75,7 +76,11 @@ public:
     Result<Case> describe(c10::ArrayRef<const c10::IValue> inputs) {
         result_.op = schema_.name();
         result_.overload = schema_.overload_name();
-        if (takes_tensors_in_parallel(schema_.name())) choose_cut(inputs);
+        if (takes_tensors_in_parallel(schema_.name())) {
+            choose_cut(inputs);
+        } else if (is_rowwise(family_of(schema_.name()))) {
+            choose_rows(inputs);
+        }
         for (std::size_t i = 0; i < inputs.size() && i < schema_.arguments().size(); ++i) {
             overwritten_ = i == 0 && overwrites_first(schema_.name());
             Result<Argument> argument = describe_one(inputs[i], schema_.arguments()[i]);
@@ -111,10 +116,32 @@ private:
         }
     }
 
+    // Elementwise calls are cut to so many rows of their largest tensor.
+    void choose_rows(c10::ArrayRef<const c10::IValue> inputs) {
+        at::Tensor largest;
+        for (const c10::IValue& input : inputs) {
+            if (!input.isTensor() || !input.toTensor().defined()) continue;
+            if (!largest.defined() || input.toTensor().numel() > largest.numel()) {
+                largest = input.toTensor();
+            }
+        }
+        if (!largest.defined() || largest.dim() == 0 || largest.numel() <= kElementsMax) return;
+        rows_dimensions_ = largest.dim();
+        rows_from_ = largest.size(0);
+        rows_to_ = std::max<std::int64_t>(1, kElementsMax * rows_from_ / largest.numel());
+        result_.cuts.push_back({"rows", rows_from_, rows_to_});
+    }
+
+    at::Tensor cut_rows(const at::Tensor& tensor) const {
+        const bool cut = rows_to_ > 0 && tensor.defined() && tensor.dim() == rows_dimensions_ &&
+                         tensor.size(0) == rows_from_;
+        return cut ? tensor.narrow(0, 0, rows_to_) : tensor;
+    }
+
     Result<Argument> describe_one(const c10::IValue& value, const c10::Argument& wanted) {
         const c10::TypeKind kind = kind_of(wanted);
         if (value.isNone()) return Argument(None{});
-        if (value.isTensor()) return describe_tensor(value.toTensor());
+        if (value.isTensor()) return describe_tensor(cut_rows(value.toTensor()));
         if (value.isTensorList()) return describe_list(value.toTensorVector());
         if (value.isOptionalTensorList()) {
             std::vector<at::Tensor> list;
@@ -230,6 +257,9 @@ private:
     const c10::FunctionSchema& schema_;
     Case result_;
     std::optional<ListCut> cut_;
+    std::int64_t rows_dimensions_ = 0;
+    std::int64_t rows_from_ = 0;
+    std::int64_t rows_to_ = 0;  // 0: all rows stay
     bool overwritten_ = false;  // what the tensor at hand held does not matter
     std::map<std::pair<c10::StorageImpl*, c10::ScalarType>, std::int64_t> storages_;
 };

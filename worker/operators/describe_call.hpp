@@ -18,8 +18,9 @@ namespace ascertain::operators {
                                    c10::ArrayRef<const c10::IValue> inputs);
 
 // The case of a call, with the fills of its tensors. Long lists of parallel tensors (of optimizers)
-// are cut to one of each shape. Errors: kUnsupported with the reason for arguments that a case
-// cannot describe (complex or sparse tensors, objects).
+// are cut to one of each shape, elementwise calls to some rows; the cuts are part of the case.
+// Errors: kUnsupported with the reason for arguments that a case cannot describe (complex or sparse
+// tensors, objects).
 [[nodiscard]] Result<Case> describe_call(const c10::FunctionSchema& schema,
                                          c10::ArrayRef<const c10::IValue> inputs);
 

@@ -72,9 +72,16 @@ public:
     void set_phase(std::string phase) {
         const std::lock_guard lock(mutex_);
         phase_ = std::move(phase);
+        if (paused_at_) recording_so_far_.overhead_s += seconds_between(*paused_at_, Clock::now());
+        paused_at_.reset();
         recording_ = true;
     }
-    void pause() { recording_ = false; }
+
+    void pause() {
+        const std::lock_guard lock(mutex_);
+        if (!paused_at_) paused_at_ = Clock::now();
+        recording_ = false;
+    }
 
     Recording stop() {
         if (active.load() == this) {
@@ -191,6 +198,7 @@ private:
     bool keep_times_;
     at::CallbackHandle handle_{};
     std::atomic<bool> recording_ = false;
+    std::optional<Clock::time_point> paused_at_;
     std::mutex mutex_;
     std::string phase_;
     std::unordered_map<c10::OperatorName, KnownOperator> known_;

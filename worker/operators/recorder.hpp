@@ -38,7 +38,7 @@ struct RecordedCall {
 
 struct Recording {
     std::vector<RecordedCall> calls;  // in order of first appearance
-    double overhead_s = 0.0;          // spent on looking at arguments
+    double overhead_s = 0.0;          // spent on looking at arguments, or paused
 };
 
 // Records every unit that runs on any thread between construction and stop(): the outermost record
@@ -52,7 +52,7 @@ public:
     Recorder(const Recorder&) = delete;
     Recorder& operator=(const Recorder&) = delete;
 
-    // What the units from now on belong to. Pausing: nothing is recorded.
+    // What the units from now on belong to. pause(): nothing is recorded until the next phase.
     void set_phase(std::string phase);
     void pause();
 
