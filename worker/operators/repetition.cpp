@@ -77,8 +77,12 @@ std::vector<at::Tensor> clones_of(const std::vector<at::Tensor>& tensors) {
     return clones;
 }
 
+// An `out` tensor may have been resized by the call.
 void restore(std::vector<at::Tensor>& tensors, const std::vector<at::Tensor>& saved) {
-    for (std::size_t i = 0; i < tensors.size(); ++i) tensors[i].copy_(saved[i]);
+    for (std::size_t i = 0; i < tensors.size(); ++i) {
+        if (tensors[i].sizes() != saved[i].sizes()) tensors[i].resize_(saved[i].sizes());
+        tensors[i].copy_(saved[i]);
+    }
 }
 
 Metric metric(const char* name, double value, const char* unit, std::int64_t n) {
