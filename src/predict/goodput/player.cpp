@@ -91,7 +91,7 @@ void Player::begin(std::uint64_t seed, std::uint64_t index, Trace* trace) {
     stage_ = 0;
     corrupted_at_.reset();
     spares_ = setup_.spare_nodes;
-    missing_ = 0;
+    missing_ = missing_in_shape_ = 0;
     loose_away_ = 0;
     slow_.clear();
     slow_ids_ = 0;
@@ -142,7 +142,7 @@ void Player::on_failure() {
     if (failure.silent) {
         if (running()) {
             account_training();
-            train();
+            go_on();
         }
         corrupted_at_ = std::min(corrupted_at_.value_or(position_), position_);
         ++history_.corruptions;
@@ -180,13 +180,13 @@ void Player::on_loose_failure() {
             ? ticks_from_seconds(failure.repair_s * draw_exponential(streams_->repair))
             : recovery_ticks(setup_.recovery.restart_s + setup_.recovery.swap_s);
     engine_.schedule(away, kLooseBack, 0);
-    if (running()) train();
+    if (running()) go_on();
 }
 
 void Player::on_loose_back() {
     if (running()) account_training();
     loose_away_ = std::max<std::int64_t>(0, loose_away_ - setup_.devices_per_node);
-    if (running()) train();
+    if (running()) go_on();
 }
 
 void Player::on_slowing() {
@@ -198,7 +198,7 @@ void Player::on_slowing() {
         kSlowFound, slow_ids_);
     ++slow_ids_;
     note(Moment::kSlowed);
-    if (running()) train();
+    if (running()) go_on();
 }
 
 void Player::on_slow_found(std::uint32_t which) {
@@ -277,7 +277,8 @@ void Player::on_phase_end() {
     const Phase ended = phase_;
     leave_phase();
     if (ended == Phase::kDetecting) note(Moment::kDetected);
-    if (ended != Phase::kRestarting) return staff(0);
+    // A node that was evicted during the restart needs another one.
+    if (ended != Phase::kRestarting || missing_ != missing_in_shape_) return staff(0);
     if (setup_.recovery.failure_ratio > 0.0 &&
         streams_->recovery.uniform() < setup_.recovery.failure_ratio) {
         note(Moment::kRestartFailed);

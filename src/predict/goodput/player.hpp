@@ -77,7 +77,8 @@ private:
     void on_phase_end();
     void on_stage_end();
 
-    void train();                // from `position_`, until something happens
+    void train();                // anew from `position_`, until something happens
+    void go_on();                // within a stretch of training, at a new pace
     void account_training();     // moves `position_` and `durable_` to now
     void stop(bool persistent);  // an unplanned stop of training: rolls back
     Ticks stop_planned();        // a planned one: a checkpoint first, whose stall it returns
@@ -124,6 +125,7 @@ private:
     std::optional<Ticks> corrupted_at_;
     std::int64_t spares_ = 0;
     std::int64_t missing_ = 0;                 // nodes the run lacks
+    std::int64_t missing_in_shape_ = 0;        // and those the present shape does without
     std::vector<std::int64_t> lemon_strikes_;  // of each lemon still there
     double infant_bound_ = 1.0;
     std::int64_t defects_left_ = 0;

@@ -7,14 +7,20 @@
 namespace ascertain::goodput {
 namespace {
 
-constexpr double kLooseAwayRatioMax =
-    0.9;  // a stage with fewer workers than this crawls, not stops
+// A stage with fewer of its loose workers than this crawls; it does not stop.
+constexpr double kLooseAwayRatioMax = 0.9;
 
 }  // namespace
 
 // ---- training -----------------------------------------------------------------------------------
 
 void Player::train() {
+    pace_.begun = 0;
+    durable_ = position_;  // what it restarts from, or what it stopped with on purpose
+    go_on();
+}
+
+void Player::go_on() {
     const CheckpointModel& checkpoint = setup_.checkpoint;
     const auto loose = static_cast<double>(setup_.stages[stage_].loose_devices);
     const double away = loose > 0.0 ? static_cast<double>(loose_away_) / loose : 0.0;
@@ -50,8 +56,9 @@ void Player::account_training() {
     book(Share::kMonitoring, monitoring);
     book(Share::kStraggler, progress.training - shrunk - monitoring - work);
     if (progress.any_durable && setup_.checkpoint.mode != CheckpointMode::kNone) {
-        durable_ = position_ + std::min(progress.durable, work);
+        durable_ = std::max(durable_, position_ + std::min(progress.durable, work));
     }
+    pace_.begun = progress.begun;
     position_ += work;
 }
 
@@ -126,6 +133,7 @@ void Player::staff(Ticks stall) {
     const std::int64_t taken = std::min(spares_, missing_);
     spares_ -= taken;
     missing_ -= taken;
+    missing_in_shape_ = missing_;
     double factor = 1.0;
     if (missing_ > 0) {
         const std::int64_t per_replica =

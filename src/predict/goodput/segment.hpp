@@ -12,6 +12,9 @@ struct Pace {
     Ticks stall = 0;
     Ticks write = 0;
     double wall_per_work = 1.0;  // > 0: above 1 where steps are slower than nominal
+    // So much of a cycle had passed when this stretch began: a change of pace does not put off the
+    // next checkpoint. Below interval + stall.
+    Ticks begun = 0;
 };
 
 // What `elapsed` of wall time brought.
@@ -19,8 +22,11 @@ struct Progress {
     Ticks training = 0;  // wall time in which steps ran
     Ticks stalled = 0;   // wall time in which training waited for checkpoints
     Ticks work = 0;      // nominal work done
-    Ticks durable = 0;   // part of `work` that the last durable checkpoint holds
+    // Where the last checkpoint that became durable stands, counted in work from the beginning of
+    // the stretch: negative when it was taken before. Meaningless unless any_durable.
+    Ticks durable = 0;
     bool any_durable = false;
+    Ticks begun = 0;  // how far into the present cycle it is now
 };
 
 [[nodiscard]] Progress progress_after(const Pace& pace, Ticks elapsed);

@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
 namespace ascertain::goodput {
 namespace {
 
@@ -19,8 +21,8 @@ TEST(Segment, CountsTrainingAndStalls) {
 }
 
 TEST(Segment, ACheckpointIsDurableOnlyWhenWritten) {
-    EXPECT_FALSE(progress_after(kPace, 134).any_durable);  // 110 + 25 = 135
-    EXPECT_TRUE(progress_after(kPace, 135).any_durable);
+    EXPECT_FALSE(progress_after(kPace, 24).any_durable);  // whatever was there before this cycle
+    EXPECT_EQ(progress_after(kPace, 134).durable, 0);     // 110 + 25 = 135
     EXPECT_EQ(progress_after(kPace, 135).durable, 100);
     EXPECT_EQ(progress_after(kPace, 105).training, 100);  // inside the stall nothing is trained
 }
@@ -30,6 +32,25 @@ TEST(Segment, SlowStepsDoLessWork) {
     slow.wall_per_work = 2.0;
     EXPECT_EQ(progress_after(slow, 250).work, 115);
     EXPECT_EQ(progress_after(slow, 250).durable, 100);
+}
+
+// Cut anywhere, a stretch is what its two parts are together.
+TEST(Segment, AStretchMayBeCutAnywhere) {
+    for (Ticks cut = 1; cut < 400; ++cut) {
+        const Progress whole = progress_after(kPace, 400);
+        const Progress first = progress_after(kPace, cut);
+        Pace later = kPace;
+        later.begun = first.begun;
+        const Progress second = progress_after(later, 400 - cut);
+        EXPECT_EQ(first.work + second.work, whole.work) << cut;
+        EXPECT_EQ(first.stalled + second.stalled, whole.stalled) << cut;
+        Ticks durable = first.any_durable ? first.durable : 0;
+        if (second.any_durable) durable = std::max(durable, first.work + second.durable);
+        EXPECT_EQ(durable, whole.durable) << cut;
+        if (cut < wall_for(kPace, 333)) {
+            EXPECT_EQ(cut + wall_for(later, 333 - first.work), wall_for(kPace, 333)) << cut;
+        }
+    }
 }
 
 TEST(Segment, WallForIsTheInverseOfProgress) {
