@@ -100,7 +100,8 @@ find_torch() {
 up_to_date() {
   local stamp="$BUILD/.built-$1"
   [ -e "$stamp" ] && [ "$(cat "$stamp")" = "${TORCH_DIR:-}" ] || return 1
-  [ -z "$(find "$ASCERTAIN_HOME"/{src,worker,chips,cmake,CMakeLists.txt,tools/setup.sh} ${2:+"$ASCERTAIN_HOME"/$2} \
+  [ -z "$(find "$ASCERTAIN_HOME"/{src,worker,cmake,CMakeLists.txt,tools/setup.sh} ${2:+"$ASCERTAIN_HOME"/$2} \
+          $([ ! -d "$ASCERTAIN_HOME/chips" ] || echo "$ASCERTAIN_HOME/chips") \
           -newer "$stamp" ! -name '*.md' -print -quit)" ]
 }
 
