@@ -29,12 +29,14 @@ struct OperatorRow {
     int badness = 0;
 };
 
-// Adds what capture saw of the step: how often each operator runs, and those nobody asked about.
+// Adds what the first capture saw of the step: how often each operator runs, and those nobody asked
+// about. Its controls and other devices' captures show the same step again.
 void add_captured(const Material& material, std::map<std::string, OperatorRow>& rows) {
     for (const auto& recorded : material.attempts) {
         const Json& captured = member(recorded.attempt.detail, "operators");
-        if (!captured.is_array() || recorded.attempt.outcome != evidence::Outcome::kCompleted)
-            continue;
+        const bool measured = recorded.attempt.role == evidence::Role::kMeasure &&
+                              recorded.attempt.outcome == evidence::Outcome::kCompleted;
+        if (!captured.is_array() || !measured) continue;
         for (const Json& entry : captured) {
             const std::string name = without_namespace(text(member(entry, "name")));
             if (name.empty() || member(entry, "compute") == Json(false)) continue;
@@ -46,6 +48,7 @@ void add_captured(const Material& material, std::map<std::string, OperatorRow>& 
             const std::string why = text(member(entry, "without_case_reason"));
             if (!why.empty()) row.without_case = why;
         }
+        return;
     }
 }
 
