@@ -17,7 +17,7 @@ using testing::value_of;
 
 Json trial() {
     return {{"trial_architecture", {{"name", "tiny"}}},
-            {"recipe", {{"batch", 16}}},
+            {"recipe", {{"batch_sequences", 16}}},
             {"dtype", "bf16"},
             {"free_run_dtype", "fp32"},
             {"trial_steps", 300},
