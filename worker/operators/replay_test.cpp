@@ -111,8 +111,8 @@ TEST(Replay, SumsInTheOutputsDtypeAreLegalWhereTheOperatorAllowsThem) {
     const Result<Json> result = ask(replay, embedding_gradient(), {});
     EXPECT_EQ((*result)["rule"], "bounded");
     EXPECT_TRUE(passes(result));
-    EXPECT_FALSE(
-        passes(ask(replay, embedding_gradient(), {{"tamper", {{"kind", "element"}, {"amount", 0.5}}}})));
+    EXPECT_FALSE(passes(
+        ask(replay, embedding_gradient(), {{"tamper", {{"kind", "element"}, {"amount", 0.5}}}})));
 }
 
 TEST(Replay, LongSumsCarryTheShareOfAnEmulatedAccumulator) {

@@ -25,8 +25,9 @@ enum class Profile { kQuick, kStandard, kFull };
 
 // What a check is asked about: an operator with its cases, or nothing beyond the device itself.
 struct Subject {
-    std::string name;  // last part of the check's id, such as "mm"; empty when the check has no subject
-    Json params;       // what the check needs to know of it (operator cases, an architecture)
+    std::string
+        name;     // last part of the check's id, such as "mm"; empty when the check has no subject
+    Json params;  // what the check needs to know of it (operator cases, an architecture)
 };
 
 // A device as the check sees it: its name ("npu:3") and what `describe` answered.
@@ -64,9 +65,9 @@ struct Answer {
     std::size_t request = 0;
     std::size_t member = 0;
     AnswerKind kind = AnswerKind::kResult;
-    Json result;              // kResult: the worker's result
-    std::string error_kind;   // kError: see docs/protocol.md
-    std::string message;      // anything but kResult: what happened, for people
+    Json result;             // kResult: the worker's result
+    std::string error_kind;  // kError: see docs/protocol.md
+    std::string message;     // anything but kResult: what happened, for people
     Seconds duration;
 };
 
@@ -82,8 +83,8 @@ struct Done {
     Json detail = Json::object();
 };
 
-// The question cannot be answered on this device: `unsupported` when the device says so itself, else
-// the device or our own code failed while answering.
+// The question cannot be answered on this device: `unsupported` when the device says so itself,
+// else the device or our own code failed while answering.
 struct GiveUp {
     enum class Reason { kUnsupported, kNoReference, kDeviceError, kOutOfMemory, kHarnessError };
     Reason reason = Reason::kHarnessError;
@@ -102,17 +103,17 @@ enum class Subjects { kNone, kOperators };
 
 // One row of the table in all.cpp.
 struct Definition {
-    std::string_view id;        // "ops.numerics"; with a subject "ops.numerics.mm"
-    std::string_view asks;      // the question in one sentence, for `explain` and the report
+    std::string_view id;    // "ops.numerics"; with a subject "ops.numerics.mm"
+    std::string_view asks;  // the question in one sentence, for `explain` and the report
     Question question = Question::kCompute;
-    std::string_view family;    // controls run once per family, device and profile
+    std::string_view family;  // controls run once per family, device and profile
     Subjects subjects = Subjects::kNone;
     Profile profile_min = Profile::kQuick;  // smallest profile that runs it
-    bool required = true;       // without a sound pass there is no QUALIFIED
-    bool timing = false;        // judged on time: sporadic failure is noise, not FLAKY numerics
-    bool sees_failures = false; // wants kTimedOut and kCrashed answers
-    std::string_view tamper;    // JSON of the hidden control's corruption; empty: it has no control
-    Seconds cost;               // rough time of one attempt at quick on one device, for the estimate
+    bool required = true;                   // without a sound pass there is no QUALIFIED
+    bool timing = false;         // judged on time: sporadic failure is noise, not FLAKY numerics
+    bool sees_failures = false;  // wants kTimedOut and kCrashed answers
+    std::string_view tamper;  // JSON of the hidden control's corruption; empty: it has no control
+    Seconds cost;             // rough time of one attempt at quick on one device, for the estimate
     StepFunction step = nullptr;
 };
 

@@ -151,9 +151,13 @@ Result<Fleet> resolve_fleet(const Catalog& catalog, std::string_view chip, std::
     if (!out) return Error{ErrorCode::kBadInput, out.error().message, "fleet.network"};
     Result<Network> up = catalog.find_network(found->scale_up_network);
     if (!up) return Error{ErrorCode::kBadInput, up.error().message, "chip.scale_up.network"};
-    return Fleet{std::move(found).value(), std::move(up).value(),
-                 std::move(out).value(),   count,
-                 chips_per_node, spare_nodes, 0};
+    return Fleet{std::move(found).value(),
+                 std::move(up).value(),
+                 std::move(out).value(),
+                 count,
+                 chips_per_node,
+                 spare_nodes,
+                 0};
 }
 
 Chip per_device(const Chip& package) {

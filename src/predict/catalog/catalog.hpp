@@ -51,7 +51,8 @@ struct Fleet {
     std::int64_t count = 0;
     std::int64_t chips_per_node = 8;
     std::int64_t spare_nodes = 0;
-    std::int64_t full_bisection_devices = 0;  // beyond so many the core is oversubscribed; 0: always
+    std::int64_t full_bisection_devices =
+        0;  // beyond so many the core is oversubscribed; 0: always
 };
 
 // A fleet from catalog ids. `network` is the scale-out fabric. kBadInput for unknown ids, counts
