@@ -142,6 +142,8 @@ void add_prices(goodput::Beliefs& beliefs, const Situation& situation, const Fle
         beliefs.rent_usd_per_device_hour = figure_belief(chip.rental_per_hour);
     } else if (chip.purchase.known()) {
         beliefs.capex_usd_per_device = figure_belief(chip.purchase);
+        beliefs.usd_per_kwh =
+            goodput::Uncertain{0.05, 0.08, 0.15, goodput::Kind::kGuessed, "industrial electricity"};
     } else {
         beliefs.rent_usd_per_device_hour = rent_by_analogy(situation.catalog, chip);
     }

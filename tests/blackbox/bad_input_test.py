@@ -84,6 +84,11 @@ class BadInput(Case):
             self.assert_refused(self.config("c.json", json.dumps({**good, field: value})), 65, field)
         self.no_verdict()
 
+    def test_a_model_too_big_for_this_machine_names_both_sizes(self):
+        big = self.campaign()
+        self.assert_refused(self.qualify(big, "--tp", "1", "--ep", "1", "--profile", "full"), 65, "need about")
+        self.no_verdict()
+
     def test_device_that_is_not_here(self):
         self.assert_refused(self.qualify(self.campaign(), "--device", "npu:7"), 69, "npu:7")
         self.assert_refused(self.qualify(self.campaign(), "--device", "banana"), 64, "banana")

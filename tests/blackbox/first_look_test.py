@@ -3,7 +3,7 @@
 import json
 import unittest
 
-from harness import Case, run, verdict_of
+from harness import Case, faults, run, verdict_of
 
 
 class FirstLook(Case):
@@ -13,6 +13,7 @@ class FirstLook(Case):
         self.assertEqual(result.returncode, 2, result.stderr[-3000:])
         verdict = verdict_of(out)
         self.assertEqual(verdict["verdict"], "INCONCLUSIVE")
+        self.assertEqual(faults("verdict", verdict), [])
         self.assertEqual(verdict["scope"]["devices"], ["cpu"])
         self.assertGreater(len(verdict["required"]), 20)
         self.assertTrue(verdict["next_rung"]["settles"])
@@ -30,7 +31,9 @@ class FirstLook(Case):
         known = set()
         for segment in sorted((out / "segments").glob("*.jsonl")):
             for line in segment.read_text().splitlines():
-                known.add(f"r{json.loads(line)['sequence']:06d}")
+                record = json.loads(line)
+                known.add(f"r{record['sequence']:06d}")
+                self.assertEqual(faults("record", record), [], record["kind"])
         for check in verdict["checks"]:
             self.assertLessEqual(set(check["records"]), known, check["id"])
         html = (out / "report.html").read_text()

@@ -60,5 +60,28 @@ class Case(unittest.TestCase):
         self.assertNotIn("terminate called", result.stderr)
 
 
+def faults(schema_name, document):
+    """What is wrong with a document, by its schema in data/schema."""
+    import jsonschema
+
+    schemas = {}
+    for path in sorted((SOURCE / "data/schema").glob("*.schema.json")):
+        schema = json.loads(path.read_text())
+        schemas[schema.get("$id", path.name)] = schema
+
+    def whole(part):
+        if isinstance(part, list):
+            return [whole(item) for item in part]
+        if not isinstance(part, dict):
+            return part
+        if part.get("$ref") in schemas:
+            return whole({key: value for key, value in schemas[part["$ref"]].items() if key[0] != "$"})
+        return {key: whole(value) for key, value in part.items()}
+
+    schema = json.loads((SOURCE / f"data/schema/{schema_name}.schema.json").read_text())
+    return [f"{list(error.absolute_path)}: {error.message}"
+            for error in jsonschema.Draft202012Validator(whole(schema)).iter_errors(document)]
+
+
 def verdict_of(out):
     return json.loads((pathlib.Path(out) / "verdict.json").read_text())

@@ -1,9 +1,10 @@
 """catalog, plan and simulate from the outside."""
 
 import json
+import tomllib
 import unittest
 
-from harness import SOURCE, Case, run
+from harness import FIRST_LOOK, Case, faults, run
 
 
 class Simulator(Case):
@@ -22,6 +23,7 @@ class Simulator(Case):
         document = json.loads(result.stdout)
         self.assertEqual(document["schema"], "ascertain.plan/1")
         self.assertTrue(document["plans"])
+        self.assertEqual(faults("plan", document), [])
         for plan in document["plans"]:
             self.assertEqual(plan["tp"] * plan["pp"] * plan["dp"] * plan["cp"], 8192)
             self.assertLessEqual(plan["low_s"], plan["step_s"])
@@ -35,8 +37,13 @@ class Simulator(Case):
         document = json.loads(result.stdout)
         self.assertEqual(document["schema"], "ascertain.projection/1")
         self.assertTrue(document["provenance"])
+        self.assertEqual(faults("projection", document), [])
+        self.assertLess(document["cost_usd"]["p10"], document["cost_usd"]["p50"])
         again = run("simulate", "--format", "json", "--seed", "7", timeout=300)
         self.assertEqual(json.loads(again.stdout)["finish_days"], document["finish_days"])
+
+    def test_the_example_campaign_fits_its_schema(self):
+        self.assertEqual(faults("campaign", tomllib.loads(FIRST_LOOK.read_text())), [])
 
     def test_no_plan_that_fits_says_what_would(self):
         small = self.campaign(("count = 8192", "count = 8"), ("spare_nodes = 32", "spare_nodes = 0"))
