@@ -269,7 +269,9 @@ std::string section(const std::vector<Row>& interruptions, const std::vector<Row
         "for FT-HSDP "
         "the time between failures and the recovery it prints; all else are the defaults. The "
         "defaults of "
-        "restart, detection and lag of corruption were set in sight of some of these reports.\n\n",
+        "restart and its failures, detection, lag of corruption, infant mortality and the "
+        "correlation of operations were set in sight of these reports, so this table is no "
+        "independent test.\n\n",
         inside(rates), rates.size());
     text += table("effective time", effective, 2);
     text += fmt::format(
