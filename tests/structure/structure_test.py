@@ -158,6 +158,21 @@ class Structure(unittest.TestCase):
                 self.assertIn(path.name, (SOURCE / "src/app/CMakeLists.txt").read_text())
         self.assertGreater(table.count('{"'), 5)
 
+    def test_every_cited_formula_is_there(self):
+        text = (SOURCE / "docs/formulas.md").read_text()
+        anchors = set(re.findall(r"\{#([a-z0-9-]+)\}", text))
+        for heading in re.findall(r"^#+ (.*)$", text, re.MULTILINE):
+            plain = re.sub(r"\{#.*\}", "", heading).strip().lower()
+            anchors.add(re.sub(r"[^a-z0-9 -]", "", plain).replace(" ", "-"))
+        missing = []
+        for folder in ("src", "worker", "data/criteria", "docs/decisions"):
+            for path in sorted((SOURCE / folder).rglob("*.*")):
+                if path.suffix in (".cpp", ".hpp", ".toml", ".md"):
+                    for anchor in re.findall(r"docs/formulas\.md#([a-z0-9-]+)", path.read_text()):
+                        if anchor not in anchors:
+                            missing.append(f"{path.relative_to(SOURCE)}: #{anchor}")
+        self.assertEqual(missing, [])
+
     def test_sources_are_of_one_idea(self):
         long = []
         for path in sources("src", "worker", "chips"):

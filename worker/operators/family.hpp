@@ -1,5 +1,5 @@
 // What kind of arithmetic an operator is, and hence how its outputs can be judged.
-// docs/formulas.md#operator-families says why each rule never condemns a legal arithmetic.
+// docs/formulas.md#operator-rules says why each rule never condemns a legal arithmetic.
 #pragma once
 
 #include <c10/core/ScalarType.h>

@@ -56,7 +56,7 @@ void add_interval(Metric& metric) {
 }
 
 // Rounding is judged against the length of the sums, beyond 4,096 terms against an emulated
-// accumulator: docs/formulas.md#operator-rounding.
+// accumulator: docs/formulas.md#operator-metrics.
 void add_reduction(Observation& observation, const std::optional<Reduction>& reduction) {
     if (!reduction) return;
     observation.push_back({"reduction_length", static_cast<double>(reduction->length), "count", 1,

@@ -13,7 +13,7 @@ namespace {
 using enum Constant;
 
 // Priors: values from the research on published runs and the makers' own tools; spreads say how
-// far we would be surprised. docs/formulas.md#cost-constants has the source of each.
+// far we would be surprised. docs/formulas.md#fit has the source of each.
 constexpr std::array<ConstantRow, kConstantCount> kTable{{
     {kGemmShare, "gemm_share", "ratio", 0.94, 0.08, 0.08, 0.0, 0.0, 0.0},
     {kGemmFp8Share, "gemm_fp8_share", "ratio", 0.92, 0.10, 0.10, 0.0, 0.0, 0.0},

@@ -94,7 +94,7 @@ CheckVerdict numerics(const std::string& name, const std::string& device, double
                        Json::array({{{"metric", "error_ratio"}, {"at_most", 3.0}},
                                     {{"metric", "share_not_correctly_rounded"}, {"at_most", 0.02}},
                                     {{"metric", "error_max_ulp"}, {"at_most", 2.0}}}),
-                       "derived from ideal rounding, docs/formulas.md#share-not-correctly-rounded"};
+                       "derived from ideal rounding, docs/formulas.md#operator-metrics"};
     check.proof = "control";
     check.reproduce =
         fmt::format("ascertain ops --only ops.numerics.{} --device {} --seed 7", name, device);
