@@ -15,11 +15,20 @@ namespace {
 
 constexpr double kCaptureDeadline_s = 300.0;
 
-// The plan whose rank is measured: the best for the first stage, or no parallelism at all when
-// nothing fits, which the projection then says.
-parallel::Plan measured_plan(const std::vector<StageForecast>& stages) {
+// The part of the model that is measured: a rank of the best plan for the first stage, or of the
+// next best whose rank trains in this machine's memory. When nothing fits the fleet there is no
+// plan, and the model is measured unsplit; the projection then says that nothing fits.
+Result<NarrowedModel> narrow(const Situation& situation, const std::vector<StageForecast>& stages,
+                             checks::Profile profile, bool on_cpu) {
+    const Bytes limit = memory_for_measuring();
     const auto& found = stages.front().search.plans;
-    return found.empty() ? parallel::Plan{} : found.front().plan;
+    if (found.empty()) return narrow_to_rank(situation, parallel::Plan{}, profile, on_cpu, limit);
+    auto best = narrow_to_rank(situation, found.front().plan, profile, on_cpu, limit);
+    for (std::size_t next = 1; !best && next < found.size(); ++next) {
+        auto other = narrow_to_rank(situation, found[next].plan, profile, on_cpu, limit);
+        if (other) return other;
+    }
+    return best;
 }
 
 qualification::SurveyQuestion survey_question(const Preparation& preparation, std::uint64_t seed) {
@@ -116,8 +125,7 @@ Result<Preparation> prepare(Terminal& terminal, const Home& home, const QualifyO
     terminal.status("");
     if (!stages) return stages.error();
     const bool on_cpu = std::ranges::find(*devices, "cpu") != devices->end();
-    auto narrowed = narrow_to_rank(*situation, measured_plan(*stages), options.profile, on_cpu,
-                                   memory_for_measuring());
+    auto narrowed = narrow(*situation, *stages, options.profile, on_cpu);
     if (!narrowed) return narrowed.error();
     auto crew = assemble(home, *devices, situation->campaign.reference);
     if (!crew) return crew.error();
