@@ -5,6 +5,7 @@
 #include <string>
 
 #include "model/architecture.hpp"
+#include "predict/parallel/memory.hpp"
 #include "predict/parallel/plan.hpp"
 
 namespace ascertain::cost {
@@ -39,5 +40,16 @@ struct TrainingJob {
         return {sequence_length, global_batch_sequences};
     }
 };
+
+// Bytes per parameter under the job's formats. All of training in fp16 keeps 16-bit gradients; in
+// bf16 they are summed in fp32, and DeepSpeed keeps the 16-bit ones beside the sums.
+[[nodiscard]] inline parallel::MemoryConstants memory_constants(const TrainingJob& job) {
+    parallel::MemoryConstants constants;
+    if (job.dtype == model::Dtype::kFp16)
+        constants.gradient = 2.0;
+    else if (job.framework == "deepspeed")
+        constants.gradient = 6.0;
+    return constants;
+}
 
 }  // namespace ascertain::cost

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "model/parameters.hpp"
+#include "predict/cost/step.hpp"
 #include "predict/cost/test_kit.hpp"
 
 namespace ascertain::cost {
@@ -73,6 +74,32 @@ TEST(ScoreRuns, TheShippedConstantsReproduceTheRowsTheyWereFittedOn) {
     EXPECT_LT(summary.median_ape, 0.035);
     EXPECT_LT(summary.p90_ape, 0.15);
     EXPECT_GT(summary.interval_coverage, 0.75);
+}
+
+// Published memory per device, as the driver shows it, of eleven runs of 176 to 184 B parameters.
+TEST(Memory, IsNearWhatPublishedRunsNeeded) {
+    const auto document = parse_json(read_text(data_path("published/runs.json")), "runs.json");
+    ASSERT_TRUE(document);
+    double sum = 0.0;
+    int rows = 0;
+    for (std::size_t i = 0; i < shipped_runs().size(); ++i) {
+        const Json& measured = (*document)[i]["measured"];
+        const PublishedRun& run = shipped_runs()[i];
+        if (!measured.contains("gpu_memory_gb") || !run.refused_because.empty()) continue;
+        const auto work = shard_work(run.architecture, run.plan, run.job);
+        ASSERT_TRUE(work) << run.id;
+        std::vector<parallel::StageShare> stages;
+        parallel::lay_out_stages(run.architecture, run.plan, stages);
+        const auto parts = parallel::peak_memory(work->facts, run.plan, run.job.batch(), stages,
+                                                 memory_constants(run.job));
+        const double ratio = parts.total().count / 1e9 / measured["gpu_memory_gb"].get<double>();
+        EXPECT_GT(ratio, 0.75) << run.id;
+        EXPECT_LT(ratio, 1.25) << run.id;
+        sum += ratio;
+        ++rows;
+    }
+    EXPECT_EQ(rows, 11);
+    EXPECT_NEAR(sum / rows, 1.0, 0.10);
 }
 
 // Two rows off by +10 % and -10 %: mean 10 %, no bias.

@@ -229,7 +229,7 @@ private:
     const Machine& whole_;    // priced with the constants of engines that keep weights whole
     const Machine& sharded_;  // and of those that gather them
     const SearchOptions& options_;
-    parallel::MemoryConstants memory_;
+    parallel::MemoryConstants memory_ = memory_constants(job_);
     Workspace space_;
     std::map<std::int64_t, Architecture> padded_;
     std::map<std::tuple<std::int64_t, std::int64_t, std::int64_t, std::int64_t, std::int64_t, bool,

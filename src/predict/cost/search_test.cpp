@@ -82,8 +82,8 @@ TEST(FindPlans, ConstraintsAreKept) {
     options.tp = {4};
     options.schedules = {parallel::ScheduleKind::k1F1B};
     TrainingJob job = gpt3_job();
-    job.global_batch_sequences = 512;
-    const SearchResult result = search("gpt3-175b", fleet_of("a100-80gb-sxm", 256), job, options);
+    job.global_batch_sequences = 1536;
+    const SearchResult result = search("gpt3-175b", fleet_of("a100-80gb-sxm", 1024), job, options);
     ASSERT_FALSE(result.plans.empty());
     for (const RankedPlan& ranked : result.plans) {
         EXPECT_EQ(ranked.plan.tp, 4);

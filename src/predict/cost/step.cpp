@@ -513,7 +513,7 @@ Result<StepCost> step_cost(const Architecture& given, const catalog::Fleet& flee
     cost.parts = seconds->parts;
     const auto largest = std::max_element(cost.parts.begin(), cost.parts.end());
     cost.bound_by = std::string(kPartNames[static_cast<std::size_t>(largest - cost.parts.begin())]);
-    const parallel::MemoryConstants memory;
+    const parallel::MemoryConstants memory = memory_constants(job);
     cost.memory = parallel::peak_memory(work->facts, plan, job.batch(), space.stages, memory);
     cost.memory_bytes = cost.memory.total().count;
     cost.memory_low_bytes = cost.memory_bytes * (1.0 - memory.spread);

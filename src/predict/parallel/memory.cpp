@@ -169,7 +169,9 @@ MemoryParts rank_memory(const ShardFacts& facts, const Plan& plan, const BatchSh
     if (head_here) parts.logits = Bytes{facts.logits_bytes + facts[Block::kHead].saved_bytes};
     parts.buffers = constants.buffer_per_group * static_cast<double>(process_groups(plan));
     if (shard_weights) parts.buffers += Bytes{2.0 * constants.weight * facts.layer_parameters_max};
-    parts.reserve = constants.context + parts.activations * constants.fragmentation;
+    const Bytes held_bytes =
+        parts.weights + parts.gradients + parts.optimizer + parts.activations + parts.logits;
+    parts.reserve = constants.context + held_bytes * constants.fragmentation;
     return parts;
 }
 

@@ -18,12 +18,12 @@ namespace ascertain::parallel {
 // Bytes per parameter of the training state, and what the stack itself takes.
 struct MemoryConstants {
     double weight = 2.0;
-    double gradient = 4.0;          // main gradients in fp32
+    double gradient = 4.0;          // main gradients in fp32; all of training in fp16: 2
     double optimizer = 12.0;        // fp32 master weight and two Adam moments
     Bytes context{1.2e9};           // driver context, kernels, library workspaces: guessed
     Bytes buffer_per_group{0.3e9};  // communication buffers of one process group: guessed
-    double fragmentation = 0.04;    // of activations: guessed
-    double spread = 0.06;           // one-sided relative spread of the total
+    double fragmentation = 0.15;    // of all the rest, as the allocator holds it: 11 published rows
+    double spread = 0.12;           // one-sided relative spread of the total: the same rows
 };
 
 // What one rank holds of each block, and what a micro-batch leaves behind in it. Depends on the
