@@ -135,12 +135,38 @@ std::optional<Refusal> version_refusal() {
                                           built, loaded.empty() ? "of unknown version" : loaded)};
 }
 
+// Folder of the library this code is in, with a slash at its end; "" when the loader cannot say.
+std::string own_folder() {
+    Dl_info info{};
+    if (::dladdr(reinterpret_cast<const void*>(&own_folder), &info) == 0) return "";
+    const std::string path = info.dli_fname == nullptr ? "" : info.dli_fname;
+    return path.substr(0, path.rfind('/') + 1);
+}
+
+// A name without a folder is looked for beside the worker first, then where the loader looks.
+void* open_library(const std::string& path) {
+    if (path.find('/') == std::string::npos) {
+        const std::string beside = own_folder() + path;
+        if (::access(beside.c_str(), F_OK) == 0) {
+            return ::dlopen(beside.c_str(), RTLD_NOW | RTLD_GLOBAL);
+        }
+    }
+    return ::dlopen(path.c_str(), RTLD_NOW | RTLD_GLOBAL);
+}
+
 std::optional<Refusal> load_libraries(const std::vector<std::string>& libraries) {
     for (const std::string& path : libraries) {
-        if (::dlopen(path.c_str(), RTLD_NOW | RTLD_GLOBAL) == nullptr) {
+        void* library = open_library(path);
+        if (library == nullptr) {
             const char* reason = ::dlerror();
             return Refusal{"library", reason == nullptr ? path : std::string(reason)};
         }
+        // Our own plug-ins say here that they loaded but must not be used, and why.
+        using Failure = const char* (*)();
+        const auto failure =
+            reinterpret_cast<Failure>(::dlsym(library, "ascertain_plugin_failure"));
+        if (failure == nullptr) continue;
+        if (const char* message = failure(); message != nullptr) return Refusal{"library", message};
     }
     return std::nullopt;
 }
