@@ -1,6 +1,6 @@
 // Published runs, predicted by the defaults and not tuned per row. The section of
 // docs/validation.md is generated here: run with ASCERTAIN_WRITE_DOCS=1 to write
-// docs/validation.d/goodput.md anew; without it the test compares.
+// docs/validation-goodput.md anew; without it the test compares.
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
@@ -296,7 +296,7 @@ TEST(Validation, PublishedRunsLieWithinTheStatedIntervals) {
     EXPECT_GE(inside(effective), 5);
 
     const std::string text = section(interruptions, rates, effective);
-    const std::filesystem::path page = kRoot / "docs/validation.d/goodput.md";
+    const std::filesystem::path page = kRoot / "docs/validation-goodput.md";
     if (std::getenv("ASCERTAIN_WRITE_DOCS") != nullptr) {
         std::filesystem::create_directories(page.parent_path());
         std::ofstream(page) << text;
