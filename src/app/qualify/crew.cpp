@@ -1,6 +1,7 @@
 #include "app/qualify/crew.hpp"
 
 #include <algorithm>
+#include <filesystem>
 #include <thread>
 
 #include "app/device_hosts.hpp"
@@ -14,15 +15,25 @@ constexpr double kDescribeDeadline_s = 120.0;  // a vendor's first initialisatio
 }  // namespace
 
 Result<Crew> assemble(const Home& home, const std::vector<std::string>& devices,
-                      const std::string& reference) {
+                      const std::string& reference, const std::string& defects) {
     const int threads = std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
     std::vector<device::LaunchSpec> specs;
     std::vector<std::string> members = devices;
     members.push_back(reference);
+    bool armed = false;
     for (const auto& member : members) {
         auto spec = launch_spec(home, member, "", threads);
         if (!spec) return spec.error();
+        const bool arms = !defects.empty() && member.starts_with("simulated:");
+        if (arms)
+            spec->environment.emplace_back("ASCERTAIN_DEFECTS",
+                                           std::filesystem::absolute(defects).string());
+        armed = armed || arms;
         specs.push_back(*std::move(spec));
+    }
+    if (!defects.empty() && !armed) {
+        return Error{ErrorCode::kUsage,
+                     "--defects needs a simulated device: add --device simulated:0", defects};
     }
     Crew crew;
     crew.devices = devices;

@@ -23,9 +23,11 @@ struct Crew {
     [[nodiscard]] std::size_t reference() const { return devices.size(); }
 };
 
-// Starts nothing yet: workers start at their first request.
+// Starts nothing yet: workers start at their first request. `defects` is the defect file that
+// simulated devices are armed with; empty: none. Errors: kUsage when there are defects and no
+// simulated device.
 [[nodiscard]] Result<Crew> assemble(const Home& home, const std::vector<std::string>& devices,
-                                    const std::string& reference);
+                                    const std::string& reference, const std::string& defects);
 
 // Asks every device what it is. With `named`, a device that cannot say is kDeviceUnavailable: the
 // user asked for it by name. Otherwise the checks will find out.

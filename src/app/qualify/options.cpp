@@ -35,6 +35,8 @@ void add_qualify_flags(CLI::App& flags, QualifyOptions& options) {
     flags.add_option("--tp", options.search.tp, "Plan with this tensor parallel size");
     flags.add_option("--pp", options.search.pp, "Plan with this pipeline size");
     flags.add_option("--ep", options.search.ep, "Plan with this expert parallel size");
+    flags.add_option("--defects", options.defects,
+                     "Rehearse: arm this defect file in the simulated devices (docs/defects.md)");
     flags.add_flag("--dry-run", options.dry_run,
                    "Print what would be asked, in which order, how long; write nothing");
     flags.add_flag("--resume", options.resume, "Go on with the run in --out");

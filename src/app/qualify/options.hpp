@@ -24,6 +24,7 @@ struct QualifyOptions {
     std::uint64_t seed = 1;
     std::vector<std::string> only;
     std::vector<std::string> skip;
+    std::string defects;  // armed in the simulated devices; empty: they are healthy
     bool dry_run = false;
     bool resume = false;
     cost::SearchOptions search;  // constraints on the plan

@@ -127,7 +127,7 @@ Result<Preparation> prepare(Terminal& terminal, const Home& home, const QualifyO
     const bool on_cpu = std::ranges::find(*devices, "cpu") != devices->end();
     auto narrowed = narrow(*situation, *stages, options.profile, on_cpu);
     if (!narrowed) return narrowed.error();
-    auto crew = assemble(home, *devices, situation->campaign.reference);
+    auto crew = assemble(home, *devices, situation->campaign.reference, options.defects);
     if (!crew) return crew.error();
 
     Preparation preparation{
