@@ -83,8 +83,7 @@ int dispatch(CLI::App& app, const std::map<std::string, Declared>& declared, boo
     Terminal terminal(quiet);
     const auto home = find_home();
     if (!home) {
-        terminal.complain(home.error());
-        return exit_code(home.error().code);
+        return terminal.complain(home.error());
     }
     return declared.at(chosen.front()->get_name()).run(terminal, *home);
 }

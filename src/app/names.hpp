@@ -8,8 +8,6 @@
 
 namespace ascertain::app {
 
-[[nodiscard]] std::string_view name_of(
-    checks::Question question);  // compute, endure, learn, finish, serve
 [[nodiscard]] std::string_view name_of(checks::Profile profile);  // quick, standard, full
 
 }  // namespace ascertain::app

@@ -6,6 +6,7 @@
 #include <cstdio>
 #include <cstdlib>
 
+#include "app/exit_codes.hpp"
 #include "base/text.hpp"
 
 namespace ascertain::app {
@@ -45,9 +46,10 @@ void Terminal::status(std::string_view line) {
     has_status_ = true;
 }
 
-void Terminal::complain(const Error& error) {
+int Terminal::complain(const Error& error) {
     clear_status();
     fmt::print(stderr, "ascertain: {}\n", error.text());
+    return exit_code(error.code);
 }
 
 std::string Terminal::styled(std::string_view text, Style style) const {

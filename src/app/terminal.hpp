@@ -21,8 +21,8 @@ public:
     void say(std::string_view line);
     // A line that the next one replaces, on a terminal only; nothing when quiet.
     void status(std::string_view line);
-    // "ascertain: where: message" on standard error, also when quiet.
-    void complain(const Error& error);
+    // "ascertain: where: message" on standard error, also when quiet; returns its exit code.
+    int complain(const Error& error);
 
     [[nodiscard]] std::string styled(std::string_view text, Style style) const;
     [[nodiscard]] bool colour() const { return colour_; }

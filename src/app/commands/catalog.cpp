@@ -73,8 +73,7 @@ int show(Terminal& terminal, const Home& home, const catalog::Catalog& known,
                                   : home.data("networks/" + network->id + ".toml");
     const auto text = read_file(path, 1u << 20);
     if (!text) {
-        terminal.complain(text.error());
-        return exit_code(text.error().code);
+        return terminal.complain(text.error());
     }
     terminal.print(*text);
     return kExitDone;
@@ -92,8 +91,7 @@ int run(Terminal& terminal, const Home& home, const CLI::App& flags, const Optio
     std::vector<std::filesystem::path> own(options.own_files.begin(), options.own_files.end());
     const auto known = catalog::load_catalog(home.root + "/data", own);
     if (!known) {
-        terminal.complain(known.error());
-        return exit_code(known.error().code);
+        return terminal.complain(known.error());
     }
     const std::string what = flags.get_subcommands().front()->get_name();
     if (what == "show") return show(terminal, home, *known, options);

@@ -66,15 +66,13 @@ int run(Terminal& terminal, const Home& home, const Options& options) {
     }
     const auto names = chosen_devices(asked);
     if (!names) {
-        terminal.complain(names.error());
-        return exit_code(names.error().code);
+        return terminal.complain(names.error());
     }
     std::vector<device::LaunchSpec> specs;
     for (const auto& name : *names) {
         auto spec = launch_spec(home, name, "", 1);
         if (!spec) {
-            terminal.complain(spec.error());
-            return exit_code(spec.error().code);
+            return terminal.complain(spec.error());
         }
         specs.push_back(*std::move(spec));
     }
@@ -92,8 +90,7 @@ int run(Terminal& terminal, const Home& home, const Options& options) {
         const auto reply = pool.call(member, {"describe", Json::object(), {kDescribeDeadline_s}},
                                      [] { return interrupted().load(); });
         if (!reply) {
-            terminal.complain(reply.error());
-            return exit_code(reply.error().code);
+            return terminal.complain(reply.error());
         }
         all_here = all_here && reply->ending == device::Ending::kResult;
         table.rows.push_back(row_of((*names)[member], *reply));

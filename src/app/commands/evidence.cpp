@@ -20,14 +20,9 @@ struct Options {
     Format format = Format::kTable;
 };
 
-int complain(Terminal& terminal, const Error& error) {
-    terminal.complain(error);
-    return exit_code(error.code);
-}
-
 int verify(Terminal& terminal, const Options& options) {
     const auto found = evidence::verify(options.directory);
-    if (!found) return complain(terminal, found.error());
+    if (!found) return terminal.complain(found.error());
     terminal.print(fmt::format(
         "{} records in {} segments and {} blobs fit their hashes; {}\nhead {}", found->records,
         found->segments, found->blobs,
@@ -40,7 +35,7 @@ int verify(Terminal& terminal, const Options& options) {
 
 int show(Terminal& terminal, const Options& options) {
     const auto records = evidence::read_all(options.directory);
-    if (!records) return complain(terminal, records.error());
+    if (!records) return terminal.complain(records.error());
     Table table{{{"id", "record", false},
                  {"kind", "kind", false},
                  {"time_utc", "time", false},
@@ -60,21 +55,21 @@ int show(Terminal& terminal, const Options& options) {
 int write_out(Terminal& terminal, const Options& options) {
     if (options.other.empty()) {
         const auto document = evidence::export_json(options.directory);
-        if (!document) return complain(terminal, document.error());
+        if (!document) return terminal.complain(document.error());
         terminal.print(document->dump());
         return kExitDone;
     }
     const auto written = evidence::export_tar(options.directory, options.other);
-    return written ? kExitDone : complain(terminal, written.error());
+    return written ? kExitDone : terminal.complain(written.error());
 }
 
 int differ(Terminal& terminal, const Options& options) {
     const auto left = evidence::read_all(options.directory);
-    if (!left) return complain(terminal, left.error());
+    if (!left) return terminal.complain(left.error());
     const auto right = evidence::read_all(options.other);
-    if (!right) return complain(terminal, right.error());
+    if (!right) return terminal.complain(right.error());
     const auto differences = evidence::diff(*left, *right);
-    if (!differences) return complain(terminal, differences.error());
+    if (!differences) return terminal.complain(differences.error());
     Table table{{{"check", "check", false},
                  {"device", "device", false},
                  {"role", "role", false},

@@ -11,6 +11,7 @@
 #include "app/files.hpp"
 #include "app/names.hpp"
 #include "base/text.hpp"
+#include "measure/qualification/filter.hpp"
 
 namespace ascertain::app {
 namespace {
@@ -84,7 +85,7 @@ int run(Terminal& terminal, const Home& home, const std::string& subject) {
     }
     terminal.print(fmt::format(
         "{}\n  {}\n  question: {}   family: {}   from profile: {}   required: {}   control: {}",
-        check->id, check->asks, name_of(check->question), check->family,
+        check->id, check->asks, qualification::name_of(check->question), check->family,
         name_of(check->profile_min), check->required ? "yes" : "no",
         check->tamper.empty() ? "none" : check->tamper));
     print_criteria(terminal, home, check->id);

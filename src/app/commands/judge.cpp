@@ -70,8 +70,7 @@ Run declare(CLI::App& flags, const std::shared_ptr<Options>& options,
     return [options, finish](Terminal& terminal, const Home& home) {
         const auto judged = judge_directory(home, options->directory);
         if (!judged) {
-            terminal.complain(judged.error());
-            return exit_code(judged.error().code);
+            return terminal.complain(judged.error());
         }
         return finish(terminal, home, *options, *judged);
     };
@@ -97,8 +96,7 @@ Run declare_report(CLI::App& flags) {
             const auto written =
                 write_reports(home, given.directory, judged.records, judged.verdict);
             if (!written) {
-                terminal.complain(written.error());
-                return exit_code(written.error().code);
+                return terminal.complain(written.error());
             }
             terminal.print(fmt::format("{}/report.html", given.directory));
             return kExitDone;

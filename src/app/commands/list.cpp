@@ -6,6 +6,7 @@
 #include "app/exit_codes.hpp"
 #include "app/names.hpp"
 #include "app/table.hpp"
+#include "measure/qualification/filter.hpp"
 
 namespace ascertain::app {
 namespace {
@@ -24,8 +25,8 @@ Table checks_table() {
             std::string(check.id) + (check.subjects == checks::Subjects::kOperators ? ".*" : "");
         const bool control = !check.tamper.empty();
         table.rows.push_back(
-            {cell(id), cell(std::string(name_of(check.question))), cell(std::string(check.family)),
-             cell(std::string(name_of(check.profile_min))),
+            {cell(id), cell(std::string(qualification::name_of(check.question))),
+             cell(std::string(check.family)), cell(std::string(name_of(check.profile_min))),
              cell(check.required ? "yes" : "no", check.required),
              cell(control ? "yes" : "no", control), cell(std::string(check.asks))});
     }

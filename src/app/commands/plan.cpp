@@ -104,26 +104,22 @@ int print(Terminal& terminal, const Situation& situation, const StageForecast& s
 }
 
 int run(Terminal& terminal, const Home& home, const Options& options) {
-    const auto complain = [&](const Error& error) {
-        terminal.complain(error);
-        return exit_code(error.code);
-    };
     auto situation = read_situation(home, options.inputs);
-    if (!situation) return complain(situation.error());
+    if (!situation) return terminal.complain(situation.error());
     const auto book = read_cost_book(home);
-    if (!book) return complain(book.error());
+    if (!book) return terminal.complain(book.error());
     if (options.stage < 1 || options.stage > situation->campaign.stages.size()) {
-        return complain({ErrorCode::kUsage,
-                         fmt::format("--stage {}: the campaign has {} stages", options.stage,
-                                     situation->campaign.stages.size()),
-                         ""});
+        return terminal.complain({ErrorCode::kUsage,
+                                  fmt::format("--stage {}: the campaign has {} stages",
+                                              options.stage, situation->campaign.stages.size()),
+                                  ""});
     }
     // Only the stage that is asked about is searched.
     situation->campaign.stages = {situation->campaign.stages[options.stage - 1]};
     terminal.status("searching plans …");
     const auto stages = forecast_stages(*situation, *book, options.search);
     terminal.status("");
-    if (!stages) return complain(stages.error());
+    if (!stages) return terminal.complain(stages.error());
     return print(terminal, *situation, stages->front(), options.format);
 }
 

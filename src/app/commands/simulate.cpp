@@ -114,22 +114,18 @@ void print(const Terminal& terminal, const Situation& situation,
 }
 
 int run(Terminal& terminal, const Home& home, const Options& options) {
-    const auto complain = [&](const Error& error) {
-        terminal.complain(error);
-        return exit_code(error.code);
-    };
     const auto situation = read_situation(home, options.inputs);
-    if (!situation) return complain(situation.error());
+    if (!situation) return terminal.complain(situation.error());
     const auto book = read_cost_book(home);
-    if (!book) return complain(book.error());
+    if (!book) return terminal.complain(book.error());
     terminal.status("searching plans …");
     const auto stages = forecast_stages(*situation, *book, {});
-    if (!stages) return complain(stages.error());
+    if (!stages) return terminal.complain(stages.error());
     terminal.status("playing histories …");
     const auto projection =
         forecast_months(home, *situation, *book, *stages, {}, options.seed, options.histories);
     terminal.status("");
-    if (!projection) return complain(projection.error());
+    if (!projection) return terminal.complain(projection.error());
     if (options.format == Format::kJson) {
         const Json step = cost::to_json(stages->front().search.plans.front().cost);
         terminal.print(goodput::to_json(*projection, step, step.value("memory", Json())).dump(2));

@@ -1,6 +1,7 @@
 #include "app/qualify/conversion.hpp"
 
 #include "app/names.hpp"
+#include "measure/qualification/filter.hpp"
 
 namespace ascertain::app {
 namespace {
@@ -95,7 +96,7 @@ qualification::Attempt to_measure(const evidence::Attempt& attempt) {
 evidence::PlannedCheck to_evidence(const qualification::Item& item) {
     return {.id = item.id,
             .device = item.device,
-            .question = std::string(name_of(item.definition->question)),
+            .question = std::string(qualification::name_of(item.definition->question)),
             .family = std::string(item.definition->family),
             .required = item.required,
             .timing = item.definition->timing,

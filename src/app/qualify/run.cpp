@@ -266,10 +266,6 @@ Result<bool> measure(Terminal& terminal, const Home& home, evidence::Store& stor
 
 int conclude(Terminal& terminal, const Home& home, const evidence::Store& store,
              const judge::CriteriaSet& criteria) {
-    const auto complain = [&](const Error& error) {
-        terminal.complain(error);
-        return exit_code(error.code);
-    };
     const std::string directory = store.directory().string();
     if (interrupted()) {
         terminal.say(
@@ -278,11 +274,11 @@ int conclude(Terminal& terminal, const Home& home, const evidence::Store& store,
         return kExitInterrupted;
     }
     const auto records = store.read_all();
-    if (!records) return complain(records.error());
+    if (!records) return terminal.complain(records.error());
     const auto verdict = verdict_of(*records, criteria);
-    if (!verdict) return complain(verdict.error());
+    if (!verdict) return terminal.complain(verdict.error());
     const auto written = write_reports(home, directory, *records, *verdict);
-    if (!written) return complain(written.error());
+    if (!written) return terminal.complain(written.error());
     terminal.print(report::verdict_summary(*verdict, {.colour = terminal.colour(), .width = 100}));
     terminal.print(fmt::format("\nReport: {}/report.html   Evidence: {}", directory, directory));
     const bool ours = std::ranges::any_of(verdict->checks, [](const judge::CheckVerdict& check) {
@@ -296,24 +292,20 @@ int conclude(Terminal& terminal, const Home& home, const evidence::Store& store,
 }  // namespace
 
 int qualify(Terminal& terminal, const Home& home, const QualifyOptions& asked) {
-    const auto complain = [&](const Error& error) {
-        terminal.complain(error);
-        return exit_code(error.code);
-    };
     QualifyOptions options = asked;
     Earlier earlier;
     std::optional<evidence::Store> store;
     if (options.resume) {
         auto opened = open_store(options.out, true);
-        if (!opened) return complain(opened.error());
+        if (!opened) return terminal.complain(opened.error());
         if (!opened->repaired().empty()) terminal.say(opened->repaired());
         store.emplace(*std::move(opened));
         auto read = read_earlier(*store);
-        if (!read) return complain(read.error());
+        if (!read) return terminal.complain(read.error());
         earlier = *std::move(read);
     }
     auto preparation = prepare(terminal, home, options, earlier.capture);
-    if (!preparation) return complain(preparation.error());
+    if (!preparation) return terminal.complain(preparation.error());
     if (options.dry_run) {
         print_dry_run(terminal, *preparation);
         return kExitDone;
@@ -324,12 +316,12 @@ int qualify(Terminal& terminal, const Home& home, const QualifyOptions& asked) {
                 default_directory(preparation->situation.campaign.path, evidence::utc_now());
         }
         auto created = open_store(options.out, false);
-        if (!created) return complain(created.error());
+        if (!created) return terminal.complain(created.error());
         store.emplace(*std::move(created));
     }
     const auto done =
         measure(terminal, home, *store, *preparation, options, std::move(earlier.attempts));
-    if (!done) return complain(done.error());
+    if (!done) return terminal.complain(done.error());
     return conclude(terminal, home, *store, preparation->criteria);
 }
 
