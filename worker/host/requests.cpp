@@ -8,6 +8,7 @@
 
 #include "base/text.hpp"
 #include "worker/operators/capture.hpp"
+#include "worker/operators/check_cases.hpp"
 #include "worker/operators/replay.hpp"
 #include "worker/training/requests.hpp"
 
@@ -18,7 +19,7 @@ constexpr std::array kRequests = {
     Request{"describe", describe},        Request{"capture", operators::capture},
     Request{"replay", operators::replay}, Request{"repeat", operators::repeat},
     Request{"time", operators::time},     Request{"teacher_force", training::teacher_force},
-    Request{"train", training::train},
+    Request{"train", training::train},    Request{"check_cases", operators::check_cases},
 };
 
 }  // namespace

@@ -19,7 +19,9 @@ std::span<const Command> commands() {
         Command{"ops", "Are the model's operators there, right and repeatable on a device?",
                 "Examples:\n"
                 "  ascertain ops --model config.json --device cuda:0\n"
-                "  ascertain ops --only ops.numerics.mm --seed 7",
+                "  ascertain ops --cases recorded.json --device npu:0    a trainer's own operators\n"
+                "  ascertain ops --case OUT/cases/ID.json --seed 7 --device npu:0    one failure "
+                "again",
                 &declare_ops},
         Command{"trial",
                 "Does a small model of the same structure learn on a device as on the reference?",

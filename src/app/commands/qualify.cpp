@@ -1,4 +1,4 @@
-// ascertain qualify, and its parts: ops asks the compute question alone, trial the learn question.
+// ascertain qualify, and its part trial, which asks the learn question alone.
 #include <CLI/CLI.hpp>
 #include <memory>
 
@@ -29,9 +29,6 @@ Run declare(CLI::App& flags, const char* group) {
 
 Run declare_qualify(CLI::App& flags) {
     return declare(flags, "");
-}
-Run declare_ops(CLI::App& flags) {
-    return declare(flags, "@compute");
 }
 Run declare_trial(CLI::App& flags) {
     return declare(flags, "@learn");

@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "app/format.hpp"
 #include "app/situation.hpp"
 #include "measure/checks/check.hpp"
 #include "predict/cost/search.hpp"
@@ -29,6 +30,14 @@ struct QualifyOptions {
     bool resume = false;
     cost::SearchOptions search;  // constraints on the plan
     std::string command = "qualify";
+
+    // Of `ops` alone.
+    std::string one_case;  // replay this: an id, or a file
+    std::string cases;     // replay those of this file instead of capturing a step
+    Format format = Format::kTable;
+
+    // Given cases are replayed, not those that the model's step has.
+    [[nodiscard]] bool replays() const { return !one_case.empty() || !cases.empty(); }
 };
 
 // Declares the flags that all three share.

@@ -6,6 +6,7 @@
 
 #include "app/device_hosts.hpp"
 #include "app/interrupt.hpp"
+#include "app/ops/cases.hpp"
 #include "app/qualify/conclude.hpp"
 #include "measure/qualification/survey.hpp"
 #include "model/trial.hpp"
@@ -55,6 +56,29 @@ Result<Json> capture(Terminal& terminal, Crew& crew, const Json& params) {
     return Json{{"failed", reply->message}};
 }
 
+// The cases that the user brought, or the one of the model's that was named.
+Result<Json> given_cases(Terminal& terminal, Crew& crew, const QualifyOptions& options,
+                         const Json& params) {
+    const auto file = read_case_file(options);
+    if (!file) return file.error();
+    if (file->path.empty()) {
+        auto captured = capture(terminal, crew, params);
+        if (!captured || captured->contains("failed")) return captured;
+        return only_case(*std::move(captured), options.one_case);
+    }
+    const auto reply = crew.pool->call(
+        crew.reference(), {"check_cases", {{"cases", file->cases}}, {kCaptureDeadline_s}},
+        [] { return interrupted().load(); });
+    if (!reply) return reply.error();
+    if (reply->ending != device::Ending::kResult) {
+        return Error{ErrorCode::kInternal,
+                     "the reference could not read the cases: " + reply->message, file->path};
+    }
+    auto captured = capture_of(*file, reply->result);
+    const bool one_of_many = !options.cases.empty() && !options.one_case.empty();
+    return captured && one_of_many ? only_case(*std::move(captured), options.one_case) : captured;
+}
+
 // A survey with no operator: the checks that need one will say so, and none of them passes.
 qualification::Survey empty_survey(const Json& params) {
     qualification::Survey survey;
@@ -88,7 +112,8 @@ Result<qualification::Plan> plan_checks(const Preparation& preparation,
     const auto trial = trial_question(preparation.situation);
     if (!trial) return trial.error();
     auto plan = qualification::make_plan(
-        survey, *trial, {options.profile, preparation.crew.devices, options.only, options.skip});
+        survey, *trial,
+        {options.profile, preparation.crew.devices, options.only, options.skip, options.replays()});
     if (plan && !failed.empty()) {
         plan->left_out.push_back(
             "ops.numerics, ops.repeat: the reference could not capture a training step: " + failed);
@@ -139,7 +164,8 @@ Result<Preparation> prepare(Terminal& terminal, const Home& home, const QualifyO
     if (!described) return described.error();
     const Json params = qualification::capture_params(survey_question(preparation, options.seed));
     if (preparation.capture_answer.is_null()) {
-        auto answer = capture(terminal, preparation.crew, params);
+        auto answer = options.replays() ? given_cases(terminal, preparation.crew, options, params)
+                                        : capture(terminal, preparation.crew, params);
         if (!answer) return answer.error();
         preparation.capture_answer = *std::move(answer);
     }

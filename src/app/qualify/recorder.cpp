@@ -3,13 +3,19 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <filesystem>
 
+#include "app/files.hpp"
+#include "app/names.hpp"
 #include "app/qualify/conversion.hpp"
 #include "app/qualify/predictions.hpp"
+#include "app/qualify/reproducer.hpp"
 #include "base/text.hpp"
 #include "base/units.hpp"
+#include "measure/checks/cases.hpp"
 
 namespace ascertain::app {
+namespace fs = std::filesystem;
 namespace {
 
 constexpr std::string_view kCalibration = "speed.calibration";
@@ -35,8 +41,8 @@ bool is_control(qualification::Role role) {
 }  // namespace
 
 Recorder::Recorder(evidence::Store& store, Terminal& terminal, const judge::CriteriaSet& criteria,
-                   const qualification::Plan& plan, checks::Profile profile)
-    : store_(store), terminal_(terminal), criteria_(criteria), plan_(plan), profile_(profile) {}
+                   const qualification::Plan& plan, const QualifyOptions& options)
+    : store_(store), terminal_(terminal), criteria_(criteria), plan_(plan), options_(options) {}
 
 void Recorder::attempt_began(const qualification::Item& item, qualification::Role role,
                              int number) {
@@ -60,6 +66,7 @@ Result<void> Recorder::attempt_ended(const qualification::Item& item,
         if (!blob) return blob.error();
         record.blobs.push_back(*std::move(blob));
     }
+    if (auto kept = keep_reproducer(item, attempt, record); !kept) return kept.error();
     const auto written = store_.append("attempt", evidence::to_json(record));
     if (!written) return written.error();
     if (attempt.role == qualification::Role::kMeasure) ++answered_;
@@ -70,12 +77,34 @@ Result<void> Recorder::attempt_ended(const qualification::Item& item,
     return calibrated ? foretell(attempt) : Result<void>{};
 }
 
+Result<void> Recorder::keep_reproducer(const qualification::Item& item,
+                                       const qualification::Attempt& attempt,
+                                       evidence::Attempt& record) {
+    if (is_control(attempt.role)) return {};
+    auto one = culprit(criteria_, item, attempt);
+    if (!one) return {};
+    const fs::path folder = store_.directory() / "cases";
+    std::error_code failed;
+    fs::create_directories(folder, failed);
+    const std::string path = (folder / (checks::case_id(*one) + ".json")).string();
+    auto written = write_file(path, one->dump(1) + "\n");
+    if (!written) return written;
+    std::string flags;
+    if (options_.profile != checks::Profile::kQuick)
+        flags += fmt::format(" --profile {}", name_of(options_.profile));
+    if (!options_.defects.empty()) flags += fmt::format(" --defects {}", options_.defects);
+    record.reproduce = reproducer(attempt, path, flags);
+    record.detail["case"] = *std::move(one);
+    return {};
+}
+
 Result<void> Recorder::foretell(const qualification::Attempt& calibration) {
     const auto item = std::ranges::find_if(plan_.items, [&](const qualification::Item& planned) {
         return planned.id == kForetold && planned.device == calibration.device;
     });
     if (item == plan_.items.end()) return {};
-    const checks::Context context{*item->subject, {}, calibration.seed, profile_, item->budget};
+    const checks::Context context{
+        *item->subject, {}, calibration.seed, options_.profile, item->budget};
     for (const auto& prediction :
          gemm_predictions(calibration.device, calibration.detail, context)) {
         const auto written = store_.append("prediction", evidence::to_json(prediction));

@@ -9,6 +9,7 @@
 #include "app/exit_codes.hpp"
 #include "app/interrupt.hpp"
 #include "app/names.hpp"
+#include "app/ops/listing.hpp"
 #include "app/qualify/conclude.hpp"
 #include "app/qualify/conversion.hpp"
 #include "app/qualify/predictions.hpp"
@@ -16,6 +17,7 @@
 #include "app/qualify/recorder.hpp"
 #include "app/version.hpp"
 #include "decide/evidence/store.hpp"
+#include "decide/report/operator_list.hpp"
 #include "decide/report/table.hpp"
 #include "measure/qualification/runner.hpp"
 #include "predict/cost/cost_json.hpp"
@@ -122,14 +124,16 @@ Result<qualification::RunSummary> run_checks(Terminal& terminal, evidence::Store
                                              Preparation& preparation,
                                              const QualifyOptions& options,
                                              std::vector<qualification::Attempt> earlier) {
-    Recorder recorder(store, terminal, preparation.criteria, preparation.plan, options.profile);
+    Recorder recorder(store, terminal, preparation.criteria, preparation.plan, options);
     qualification::RunQuestion question;
     question.devices = preparation.crew.devices;
     question.reference = preparation.crew.reference();
     question.seed = options.seed;
+    question.seed_is_exact = options.replays();
     question.profile = options.profile;
     question.time_limit = time_limit(options.profile);
-    question.reproduce = fmt::format("ascertain qualify {}", preparation.situation.campaign.path);
+    question.reproduce =
+        fmt::format("ascertain {} {}", options.command, preparation.situation.campaign.path);
     question.earlier = std::move(earlier);
     const qualification::World world{
         *preparation.crew.pool,
@@ -264,8 +268,45 @@ Result<bool> measure(Terminal& terminal, const Home& home, evidence::Store& stor
     return summary->complete && !interrupted();
 }
 
+// Of cases that were given nothing can qualify: the answer is whether what was asked passed.
+int replay_exit_code(const judge::Verdict& verdict) {
+    bool all_passed = true;
+    bool any_passed = false;
+    for (const auto& check : verdict.checks) {
+        if (check.weight == judge::Weight::kFail) return kExitNotQualified;
+        const bool left_out = check.status == judge::Status::kSkipped && !check.required;
+        all_passed = all_passed && (check.weight == judge::Weight::kPass || left_out);
+        any_passed = any_passed || check.status == judge::Status::kPassed;
+    }
+    return all_passed && any_passed ? kExitDone : kExitInconclusive;
+}
+
+void print_outcome(Terminal& terminal, const std::vector<evidence::Record>& records,
+                   const judge::Verdict& verdict, const Preparation& preparation,
+                   const QualifyOptions& options, const std::string& directory) {
+    const std::string where =
+        fmt::format("\nReport: {}/report.html   Evidence: {}", directory, directory);
+    if (options.command != "ops") {
+        terminal.print(
+            report::verdict_summary(verdict, {.colour = terminal.colour(), .width = 100}));
+        return terminal.print(where);
+    }
+    const Json& captured = preparation.capture_answer;
+    terminal.print(operators_text(
+        report::operators_document({verdict, records, "", {}}, captured.value("operators", Json())),
+        options.format));
+    if (options.format != Format::kTable) return terminal.say(where);
+    terminal.print("");
+    terminal.print(report::verdict_summary(verdict, {.colour = terminal.colour(), .width = 100}));
+    for (const auto& check : verdict.checks) {
+        if (check.weight == judge::Weight::kFail && !check.reproduce.empty())
+            terminal.print(fmt::format("again: {}", check.reproduce));
+    }
+    terminal.print(where);
+}
+
 int conclude(Terminal& terminal, const Home& home, const evidence::Store& store,
-             const judge::CriteriaSet& criteria) {
+             const Preparation& preparation, const QualifyOptions& options) {
     const std::string directory = store.directory().string();
     if (interrupted()) {
         terminal.say(
@@ -275,18 +316,18 @@ int conclude(Terminal& terminal, const Home& home, const evidence::Store& store,
     }
     const auto records = store.read_all();
     if (!records) return terminal.complain(records.error());
-    const auto verdict = verdict_of(*records, criteria);
+    const auto verdict = verdict_of(*records, preparation.criteria);
     if (!verdict) return terminal.complain(verdict.error());
     const auto written = write_reports(home, directory, *records, *verdict);
     if (!written) return terminal.complain(written.error());
-    terminal.print(report::verdict_summary(*verdict, {.colour = terminal.colour(), .width = 100}));
-    terminal.print(fmt::format("\nReport: {}/report.html   Evidence: {}", directory, directory));
+    print_outcome(terminal, *records, *verdict, preparation, options, directory);
     const bool ours = std::ranges::any_of(verdict->checks, [](const judge::CheckVerdict& check) {
         return check.required && check.status == judge::Status::kHarnessError;
     });
     if (ours)
         terminal.say("a check failed through our own fault; please report it with the evidence");
-    return ours ? kExitInternal : exit_code(verdict->verdict);
+    if (ours) return kExitInternal;
+    return options.replays() ? replay_exit_code(*verdict) : exit_code(verdict->verdict);
 }
 
 }  // namespace
@@ -322,7 +363,7 @@ int qualify(Terminal& terminal, const Home& home, const QualifyOptions& asked) {
     const auto done =
         measure(terminal, home, *store, *preparation, options, std::move(earlier.attempts));
     if (!done) return terminal.complain(done.error());
-    return conclude(terminal, home, *store, preparation->criteria);
+    return conclude(terminal, home, *store, *preparation, options);
 }
 
 }  // namespace ascertain::app

@@ -19,6 +19,8 @@ using checks::Question;
 using checks::Subject;
 using checks::Subjects;
 
+constexpr Seconds kNoLimit{std::numeric_limits<double>::infinity()};
+
 // What the trial does in each profile.
 struct TrialSize {
     std::int64_t steps;
@@ -131,6 +133,10 @@ public:
             filter(plan_.items[i], candidates[i]);
             anything = anything || plan_.items[i].skip_category.empty();
         }
+        if (question_.given_cases) {
+            std::erase_if(plan_.items,
+                          [](const Item& item) { return item.skip_category == "filtered"; });
+        }
         if (!anything) {
             return Error{ErrorCode::kUsage,
                          "nothing is left to ask: --only and --skip together select no check that "
@@ -146,6 +152,7 @@ private:
         const auto campaign = campaign_subject(survey_, trial_, question_.profile, device);
         for (const Definition& definition : checks::all()) {
             if (definition.profile_min > question_.profile) continue;
+            if (question_.given_cases && definition.subjects == Subjects::kNone) continue;
             if (definition.subjects == Subjects::kNone) {
                 Item item = item_of(definition, device, "");
                 item.subject = campaign;
@@ -168,7 +175,9 @@ private:
             return;
         }
         const double weight = weight_of(definition);
-        const auto chosen = choose_cases(survey_.subjects, weight, operator_budget(definition));
+        const auto chosen =
+            choose_cases(survey_.subjects, weight,
+                         question_.given_cases ? kNoLimit : operator_budget(definition));
         for (std::size_t i = 0; i < survey_.subjects.size(); ++i) {
             const OperatorSubject& subject = survey_.subjects[i];
             Item item = item_of(definition, device, subject.name);
@@ -177,7 +186,7 @@ private:
             asked.params = {{"cases", subject.cases}};
             item.subject = std::make_shared<const Subject>(std::move(asked));
             item.estimate = total_cost(subject, chosen[i], weight);
-            item.budget = item.estimate * kSlack;
+            item.budget = question_.given_cases ? kNoLimit : item.estimate * kSlack;
             if (subject.cases.empty()) {
                 item.skip_category = "no_case";
                 item.skip_reason = subject.without_case;
@@ -262,7 +271,6 @@ private:
 }  // namespace
 
 Seconds time_share(Profile profile, Question question) {
-    constexpr Seconds kNoLimit{std::numeric_limits<double>::infinity()};
     if (profile == Profile::kFull) return kNoLimit;
     const bool quick = profile == Profile::kQuick;
     switch (question) {

@@ -48,6 +48,9 @@ struct PlanQuestion {
     std::vector<std::string> devices{};  // at least one
     std::vector<std::string> only{};     // patterns (filter.hpp); empty: everything
     std::vector<std::string> skip{};
+    // The cases are the user's own: all of them are asked, whatever that takes, by the checks of
+    // operators, and nothing else is part of the question.
+    bool given_cases = false;
 };
 
 // Errors: kUsage for a pattern that selects nothing, and when nothing is left to ask. Pure: the

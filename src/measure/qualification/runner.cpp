@@ -210,7 +210,10 @@ private:
         attempt.device = lane.info.name;
         attempt.role = move.role;
         attempt.number = move.number;
-        attempt.seed = attempt_seed(question_.seed, item.id, move.role, move.number);
+        const bool exact =
+            question_.seed_is_exact && move.role == Role::kMeasure && move.number == 1;
+        attempt.seed =
+            exact ? question_.seed : attempt_seed(question_.seed, item.id, move.role, move.number);
         attempt.reproduce = fmt::format("{} --device {} --only {} --seed {}", question_.reproduce,
                                         lane.info.name, item.id, question_.seed);
         attempt.started_utc = world_.time_utc();
@@ -434,10 +437,19 @@ private:
         end(lane);
     }
 
+    // What was asked about when it went wrong, so that it can be asked again.
+    static void keep_case(Attempt& attempt, const std::vector<checks::Request>& requests) {
+        for (const checks::Request& request : requests) {
+            const auto found = request.params.find("case");
+            if (found != request.params.end()) attempt.detail["case"] = *found;
+        }
+    }
+
     void end(Lane& lane) {
         mail_.recall(lane.running->id);
         const Item& item = *lane.running->item;
         Attempt attempt = std::move(lane.running->attempt);
+        if (attempt.outcome != Outcome::kCompleted) keep_case(attempt, lane.running->requests);
         attempt.duration = world_.clock.now() - lane.running->began;
         lane.running.reset();
         record(lane, item, std::move(attempt));

@@ -48,6 +48,7 @@ struct RunQuestion {
     std::vector<std::string> devices;  // names; device i is member i of the workers ...
     std::size_t reference = 0;         // ... and this is the member that is the reference
     std::uint64_t seed = 0;
+    bool seed_is_exact = false;  // first measurements take `seed` itself: to run one again
     checks::Profile profile = checks::Profile::kQuick;
     Seconds time_limit;            // past it no attempt begins; what is left is skipped
     std::string reproduce;         // start of the reproducer: "ascertain qualify my.toml"
