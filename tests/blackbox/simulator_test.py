@@ -4,7 +4,7 @@ import json
 import tomllib
 import unittest
 
-from harness import FIRST_LOOK, Case, faults, run
+from harness import FIRST_LOOK, SOURCE, Case, faults, run
 
 
 class Simulator(Case):
@@ -41,6 +41,118 @@ class Simulator(Case):
         self.assertLess(document["cost_usd"]["p10"], document["cost_usd"]["p50"])
         again = run("simulate", "--format", "json", "--seed", "7", timeout=300)
         self.assertEqual(json.loads(again.stdout)["finish_days"], document["finish_days"])
+
+    def runs(self, *ids):
+        rows = json.loads((SOURCE / "data/published/runs.json").read_text())
+        return [row for row in rows if row["id"] in ids] if ids else rows
+
+    def score(self, rows, *flags):
+        path = self.write("runs.json", json.dumps(rows))
+        result = run("score", path, "--format", "json", *flags)
+        self.assertEqual(result.returncode, 0, result.stderr)
+        document = json.loads(result.stdout)
+        self.assertEqual(faults("score", document), [])
+        return document
+
+    def test_score_predicts_every_ready_row_and_refuses_the_others_with_a_reason(self):
+        rows = self.runs()
+        document = self.score(rows)
+        self.assertEqual([row["id"] for row in document["rows"]], [row["id"] for row in rows])
+        for row, given in zip(document["rows"], rows):
+            ready = given["setup"]["score_ready"]
+            self.assertEqual(row["predicted_step_s"] is not None, ready, row)
+            self.assertEqual(row["refused_because"] is None, ready, row)
+            if ready:
+                self.assertLess(row["low_s"], row["predicted_step_s"])
+                self.assertLess(row["predicted_step_s"], row["high_s"])
+                self.assertAlmostEqual(
+                    row["error_ratio"], row["predicted_step_s"] / given["setup"]["measured_step_s"] - 1)
+        errors = [abs(row["error_ratio"]) for row in document["rows"] if row["error_ratio"] is not None]
+        self.assertEqual(document["summary"]["all"]["count"], len(errors))
+        self.assertAlmostEqual(document["summary"]["all"]["mape"], sum(errors) / len(errors))
+        self.assertEqual({peer["name"] for peer in document["peers"]},
+                         {"SimuMax", "Calculon", "llm-analysis", "vTrain"})
+
+    def test_score_marks_only_the_rows_that_were_fitted_on(self):
+        rows = self.runs()[:60]
+        fresh = json.loads(json.dumps(rows))
+        for row in fresh:
+            row["id"] = "other-" + row["id"]
+        document = self.score(rows + fresh)
+        self.assertTrue(any(row["used_for_fitting"] for row in document["rows"][:60]))
+        self.assertFalse(any(row["used_for_fitting"] for row in document["rows"][60:]))
+
+    def test_score_predicts_a_ready_row_whatever_optional_field_is_silent(self):
+        needed = {"chip", "devices", "tp", "pp", "dp", "micro_batch", "global_batch_seqs", "seq",
+                  "sharding", "recompute", "dtype", "measured_step_s", "vpp", "ep", "score_ready", "cp"}
+        ready = [row for row in self.runs() if row["setup"]["score_ready"]]
+        rows = []
+        for row in (ready[0], ready[len(ready) // 2], next(r for r in ready if r["setup"].get("moe"))):
+            for field in row["setup"]:
+                if field in needed or field == "moe":
+                    continue
+                for how in ("null", "missing"):
+                    changed = json.loads(json.dumps(row))
+                    changed["id"] = f"{row['id']} {field} {how}"
+                    if how == "null":
+                        changed["setup"][field] = None
+                    else:
+                        del changed["setup"][field]
+                    rows.append(changed)
+        for row in self.score(rows)["rows"]:
+            self.assertIsNone(row["refused_because"], row["id"])
+
+    def test_score_refuses_by_name_what_contradicts_itself_or_is_unknown(self):
+        good = next(row for row in self.runs() if row["setup"]["score_ready"])
+        rows = []
+        for change in ({"chip": "abacus"}, {"chip": None}, {"tp": None}, {"dp": 7}, {"devices": -1},
+                       {"seq": "long"}, {"dtype": "fp2"}, {"measured_step_s": None}, {"micro_batch": 0},
+                       {"recompute": "perhaps"}, {"score_ready": False}):
+            rows.append({**good, "id": str(change), "setup": {**good["setup"], **change}})
+        rows += [{**good, "setup": None}, {**good, "model": None}, {}, good]
+        document = self.score(rows)
+        for row in document["rows"][:-1]:
+            self.assertIsNone(row["predicted_step_s"], row["id"])
+            self.assertTrue(row["refused_because"], row["id"])
+        self.assertEqual(document["summary"]["all"]["count"], 1)
+
+    def test_score_says_what_is_wrong_with_a_file(self):
+        self.assert_refused(run("score", self.write("a.json", "[1]")), 65, "a.json")
+        self.assert_refused(run("score", self.write("b.json", "[{]")), 65, "b.json:1")
+        self.assert_refused(run("score", self.folder / "none.json"), 65, "none.json")
+        huge = self.folder / "huge.json"
+        with huge.open("wb") as stream:
+            stream.truncate(10 << 30)  # sparse: nothing is stored
+        self.assert_refused(run("score", huge, timeout=20), 65, "huge.json")
+        nothing = run("score", self.write("c.json", "[]"))
+        self.assertEqual(nothing.returncode, 2)
+
+    def test_simulate_draws_a_step_that_a_trace_reader_opens(self):
+        small = self.campaign(("count = 8192", "count = 1024"))
+        for flags in ((), ("--trace-all-ranks",)):
+            path = self.folder / "step.json"
+            result = run("simulate", small, "--trace", path, "--histories", "96", *flags)
+            self.assertEqual(result.returncode, 0, result.stderr)
+            trace = json.loads(path.read_text())
+            busy, counters = {}, 0
+            for event in trace["traceEvents"]:
+                self.assertIn(event["ph"], "XMC")
+                if event["ph"] == "C":
+                    self.assertGreaterEqual(event["args"]["GB"], 0)
+                    counters += 1
+                if event["ph"] != "X":
+                    continue
+                row = busy.setdefault(event["tid"], [])
+                row.append((event["ts"], event["dur"]))
+            for slices in busy.values():
+                slices.sort()
+                for (start, length), (after, _) in zip(slices, slices[1:]):
+                    self.assertLessEqual(start + length, after + 0.01)
+            self.assertEqual(len(busy) == 1024, bool(flags))
+            self.assertTrue(counters or flags)
+        self.assertEqual([p.name for p in self.folder.iterdir() if p.name.endswith(".part")], [])
+        lost = run("simulate", small, "--trace", self.folder / "none/x.json", "--histories", "96")
+        self.assert_refused(lost, 74, "x.json")
 
     def test_the_example_campaign_fits_its_schema(self):
         self.assertEqual(faults("campaign", tomllib.loads(FIRST_LOOK.read_text())), [])

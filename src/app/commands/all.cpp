@@ -41,8 +41,19 @@ std::span<const Command> commands() {
                 &declare_plan},
         Command{"simulate", "Step, memory, goodput, finish date and cost of the whole campaign",
                 "Examples:\n  ascertain simulate\n  ascertain simulate my.toml --histories 4000 "
-                "--format json",
+                "--format json\n"
+                "  ascertain simulate my.toml --trace step.json   open it in ui.perfetto.dev",
                 &declare_simulate},
+        Command{"score", "Predict published runs and say how wrong the predictor is",
+                "Examples:\n"
+                "  ascertain score                               the shipped runs, with the "
+                "shipped constants\n"
+                "  ascertain score runs.json --rows              every row of a file of yours\n"
+                "  ascertain score --cross-validate              each row predicted without its "
+                "series\n"
+                "Fitted rows are marked: their errors say little. docs/validation.md shows the "
+                "rest.",
+                &declare_score},
         Command{"judge", "Judge a run's evidence again: the same evidence gives the same verdict",
                 "Examples:\n  ascertain judge DIR\n  ascertain judge DIR --format json",
                 &declare_judge},

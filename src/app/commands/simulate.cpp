@@ -2,6 +2,9 @@
 #include <fmt/format.h>
 #include <CLI/CLI.hpp>
 
+#include <cstdio>
+#include <filesystem>
+#include <fstream>
 #include <memory>
 
 #include "app/commands/all.hpp"
@@ -9,6 +12,7 @@
 #include "app/forecast.hpp"
 #include "app/table.hpp"
 #include "predict/cost/cost_json.hpp"
+#include "predict/cost/timeline.hpp"
 #include "predict/goodput/projection_json.hpp"
 
 namespace ascertain::app {
@@ -16,6 +20,9 @@ namespace {
 
 struct Options {
     Overrides inputs;
+    std::string trace;
+    bool trace_all_ranks = false;
+    std::size_t stage = 1;
     Format format = Format::kTable;
     std::uint64_t seed = 1;
     int histories = 3072;
@@ -113,6 +120,32 @@ void print(const Terminal& terminal, const Situation& situation,
     terminal.print("What it rests on:\n" + to_text(provenance(projection), Format::kTable));
 }
 
+// The first stage's best plan as a trace, written piece by piece beside the file and renamed.
+Result<void> write_trace(const Situation& situation, const cost::CostBook& book,
+                         const StageForecast& stage, const Options& options) {
+    if (stage.search.plans.empty())
+        return Error{ErrorCode::kUnknownValue,
+                     "no plan fits, so that there is no step to draw: " + stage.search.nothing_fits,
+                     "--trace"};
+    const std::string part = options.trace + ".part";
+    std::ofstream stream(part, std::ios::binary | std::ios::trunc);
+    cost::TimelineOptions timeline;
+    timeline.all_ranks = options.trace_all_ranks;
+    const auto drawn = cost::write_timeline(
+        situation.architecture, situation.fleets[stage.fleet], stage.job,
+        stage.search.plans.front().plan, book, timeline, [&](std::string_view piece) {
+            stream.write(piece.data(), static_cast<std::streamsize>(piece.size()));
+        });
+    stream.close();
+    std::error_code moved;
+    if (drawn && stream) std::filesystem::rename(part, options.trace, moved);
+    if (drawn && stream && !moved) return {};
+    std::remove(part.c_str());
+    if (!drawn) return drawn.error();
+    return Error{ErrorCode::kEvidence,
+                 "cannot be written: does the folder exist, is the disk full?", options.trace};
+}
+
 int run(Terminal& terminal, const Home& home, const Options& options) {
     const auto situation = read_situation(home, options.inputs);
     if (!situation) return terminal.complain(situation.error());
@@ -121,6 +154,19 @@ int run(Terminal& terminal, const Home& home, const Options& options) {
     terminal.status("searching plans …");
     const auto stages = forecast_stages(*situation, *book, {});
     if (!stages) return terminal.complain(stages.error());
+    if (!options.trace.empty()) {
+        if (options.stage < 1 || options.stage > stages->size())
+            return terminal.complain({ErrorCode::kUsage,
+                                      fmt::format("--trace-stage {}: the campaign has {} stages",
+                                                  options.stage, stages->size()),
+                                      ""});
+        terminal.status("drawing the step …");
+        const auto written = write_trace(*situation, *book, (*stages)[options.stage - 1], options);
+        terminal.status("");
+        if (!written) return terminal.complain(written.error());
+        terminal.say(
+            fmt::format("{}: open it in ui.perfetto.dev or chrome://tracing", options.trace));
+    }
     terminal.status("playing histories …");
     const auto projection =
         forecast_months(home, *situation, *book, *stages, {}, options.seed, options.histories);
@@ -149,6 +195,17 @@ Run declare_simulate(CLI::App& flags) {
                      "Seed of the histories: the same seed gives the same numbers");
     flags.add_option("--histories", options->histories, "How many histories are played")
         ->check(CLI::Range(96, 1'000'000));
+    auto* trace = flags.add_option("--trace", options->trace,
+                                   "Write one step of the best plan as a Chrome/Perfetto trace; "
+                                   "one row stands for a pipeline rank and all its replicas");
+    flags
+        .add_flag("--trace-all-ranks", options->trace_all_ranks,
+                  "One row per device, at most 10,000")
+        ->needs(trace);
+    flags
+        .add_option("--trace-stage", options->stage,
+                    "Which training stage is drawn, counted from 1")
+        ->needs(trace);
     add_format_flag(flags, options->format);
     return
         [options](Terminal& terminal, const Home& home) { return run(terminal, home, *options); };

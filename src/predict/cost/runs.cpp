@@ -66,6 +66,17 @@ private:
     std::string reason_;
 };
 
+// One window for all layers with the work of a window on every n-th and none on the others: causal
+// attention within w of s tokens costs w - w^2 / 2s keys per query.
+std::int64_t mean_window(std::int64_t window, std::int64_t every, std::int64_t length) {
+    if (every <= 1 || window < 1 || window >= length) return window;
+    const double s = static_cast<double>(length);
+    const double w = static_cast<double>(window);
+    const double share = 1.0 / static_cast<double>(every);
+    const double keys = share * (w - w * w / (2.0 * s)) + (1.0 - share) * s / 2.0;
+    return std::llround(s * (1.0 - std::sqrt(1.0 - 2.0 * keys / s)));
+}
+
 Architecture read_model(const Json& model, const Json& setup, const std::string& id,
                         Refusal& refusal) {
     Architecture a;
@@ -97,11 +108,10 @@ Architecture read_model(const Json& model, const Json& setup, const std::string&
         attention.head_dim = whole(model, "head_dim").value_or(a.hidden_size / attention.heads);
         attention.v_head_dim = attention.head_dim;
     }
-    if (whole(setup, "attention_window")) {
-        if (whole(setup, "attention_window_every").value_or(1) > 1)
-            refusal.because("unsupported:attention_window_every");
-        attention.sliding_window = *whole(setup, "attention_window");
-    }
+    if (const auto window = whole(setup, "attention_window"))
+        attention.sliding_window =
+            mean_window(*window, whole(setup, "attention_window_every").value_or(1),
+                        whole(setup, "seq").value_or(a.position.length_max));
 
     const std::int64_t layers = refusal.need(whole(model, "layers"), "model.layers");
     const Json& moe = part(setup, "moe");
@@ -143,7 +153,9 @@ double recompute_share(const std::vector<std::string>& modules) {
     return std::min(1.0, share);
 }
 
-void read_recompute(const Json& setup, Plan& plan, Refusal& refusal) {
+// `assumed` gains what had to be guessed.
+void read_recompute(const Json& setup, std::int64_t depth, Plan& plan, Refusal& refusal,
+                    std::vector<std::string>& assumed) {
     const std::string policy = text(setup, "recompute");
     const std::vector<std::string> modules = texts(setup, "recompute_modules");
     if (policy == "none") {
@@ -168,14 +180,20 @@ void read_recompute(const Json& setup, Plan& plan, Refusal& refusal) {
             sum = *all;
             count = 1.0;
         }
-        if (count == 0.0) refusal.because("missing:recompute_layers");
-        plan.recompute_layers = static_cast<std::int64_t>(std::lround(sum / std::max(1.0, count)));
+        if (count == 0.0) {
+            // Some layers, nobody says how many: half of a stage's.
+            sum = 0.5 * static_cast<double>(depth) / static_cast<double>(plan.pp);
+            count = 1.0;
+            assumed.emplace_back("recompute");
+        }
+        plan.recompute_layers = std::llround(sum / count);
     } else {
         refusal.because("missing:recompute");
     }
 }
 
-Plan read_plan(const Json& setup, const std::string& framework, Refusal& refusal) {
+Plan read_plan(const Json& setup, const std::string& framework, std::int64_t layers,
+               Refusal& refusal, std::vector<std::string>& assumed) {
     Plan plan;
     plan.tp = refusal.need(whole(setup, "tp"), "tp");
     plan.pp = refusal.need(whole(setup, "pp"), "pp");
@@ -244,7 +262,7 @@ Plan read_plan(const Json& setup, const std::string& framework, Refusal& refusal
     plan.overlap_pp = flag(overlap, "pp").value_or(plan.vpp > 1);
     plan.overlap_cp = flag(overlap, "cp").value_or(true);
     plan.overlap_ep = flag(overlap, "ep").value_or(false);
-    read_recompute(setup, plan, refusal);
+    read_recompute(setup, layers, plan, refusal, assumed);
     return plan;
 }
 
@@ -288,7 +306,8 @@ TrainingJob read_job(const Json& setup, const std::string& framework, Refusal& r
     return job;
 }
 
-catalog::Fleet read_fleet(const Json& setup, const catalog::Catalog& catalog, Refusal& refusal) {
+catalog::Fleet read_fleet(const Json& setup, const catalog::Catalog& catalog, Refusal& refusal,
+                          std::vector<std::string>& assumed) {
     catalog::Fleet fleet;
     fleet.count = refusal.need(whole(setup, "devices"), "devices");
     fleet.chips_per_node = whole(setup, "devices_per_node").value_or(8);
@@ -310,15 +329,27 @@ catalog::Fleet read_fleet(const Json& setup, const catalog::Catalog& catalog, Re
         rate.kind = catalog::Kind::kPublished;
         rate.source = "the run's own description";
     }
+    const double domain =
+        fleet.chip.scale_up_domain.value.value_or(static_cast<double>(fleet.chips_per_node));
+    if (!rate.value && static_cast<double>(fleet.count) > domain) {
+        // Ports of a training node as most have been built: 200 Gb/s a device, 400 since Hopper.
+        constexpr std::int64_t kHopper = 2022;
+        const bool older = whole(setup, "year").value_or(kHopper) < kHopper;
+        rate.value = BytesPerSecond{older ? 25e9 : 50e9};
+        rate.kind = catalog::Kind::kGuessed;
+        rate.source = "nobody names the network";
+        assumed.emplace_back("nic_gbit_per_s_per_device");
+    }
     if (const auto over = number(setup, "oversubscription"))
         fleet.scale_out.oversubscription.value = *over;
     fleet.full_bisection_devices = whole(setup, "full_bisection_devices").value_or(0);
     return fleet;
 }
 
-PublishedRun read_run(const Json& row, const catalog::Catalog& catalog) {
+PublishedRun read_run(const Json& row, std::size_t index, const catalog::Catalog& catalog) {
     PublishedRun run;
     run.id = text(row, "id");
+    if (run.id.empty()) run.id = fmt::format("row {}", index + 1);
     run.series = text(row, "series");
     run.trust = text(row, "trust");
     const Json& setup = part(row, "setup");
@@ -327,7 +358,6 @@ PublishedRun read_run(const Json& row, const catalog::Catalog& catalog) {
     run.assumed = texts(setup, "assumed");
     run.experts = !part(setup, "moe").empty();
     Refusal refusal;
-    if (run.id.empty()) refusal.because("missing:id");
     if (setup.empty()) refusal.because("missing:setup");
     if (!flag(setup, "score_ready").value_or(false)) {
         const std::vector<std::string> reasons = texts(setup, "not_ready_because");
@@ -337,10 +367,10 @@ PublishedRun read_run(const Json& row, const catalog::Catalog& catalog) {
     if (!(run.measured_step_s > 0.0)) refusal.because("missing:measured_step_s");
     run.uncertainty = number(setup, "measured_rel_uncertainty").value_or(0.02);
     run.architecture = read_model(part(row, "model"), setup, run.id, refusal);
-    run.plan = read_plan(setup, run.framework, refusal);
+    run.plan = read_plan(setup, run.framework, layer_count(run.architecture), refusal, run.assumed);
     run.job = read_job(setup, run.framework, refusal);
     run.job.sharded_weights = parallel::shards_weights(run.plan);
-    run.fleet = read_fleet(setup, catalog, refusal);
+    run.fleet = read_fleet(setup, catalog, refusal, run.assumed);
     if (refusal.reason().empty()) {
         // Tokens that are split over TP ranks cannot be routed twice: trainers demand this too.
         if (run.experts && run.plan.tp > 1) run.plan.sequence_parallel = true;
@@ -359,10 +389,15 @@ PublishedRun read_run(const Json& row, const catalog::Catalog& catalog) {
 
 }  // namespace
 
-bool PublishedRun::decisive_assumption() const {
+std::vector<std::string> PublishedRun::decisive_assumptions() const {
+    constexpr std::array<std::string_view, 3> kDecisive{"micro_batch", "vpp", "recompute"};
+    std::vector<std::string> list;
     for (const std::string& field : assumed)
-        if (field == "micro_batch" || field == "vpp" || field == "recompute") return true;
-    return false;
+        if (std::find(kDecisive.begin(), kDecisive.end(), field) != kDecisive.end() ||
+            (field == "nic_gbit_per_s_per_device" &&
+             fleet.scale_out.per_direction_per_chip.kind == catalog::Kind::kGuessed))
+            list.push_back(field);
+    return list;
 }
 
 Result<std::vector<PublishedRun>> read_runs(const Json& document, const catalog::Catalog& catalog,
@@ -371,15 +406,19 @@ Result<std::vector<PublishedRun>> read_runs(const Json& document, const catalog:
     const auto wrong = [&](std::string message) {
         return Error{ErrorCode::kBadInput, std::move(message), std::string(name)};
     };
-    if (document.is_object()) {
-        runs.push_back(read_run(document, catalog));
+    const Json* list = &document;
+    if (document.is_object() && !document.contains("setup"))
+        for (const char* key : {"rows", "runs"})
+            if (const auto found = document.find(key); found != document.end()) list = &*found;
+    if (list->is_object()) {
+        runs.push_back(read_run(*list, 0, catalog));
         return runs;
     }
-    if (!document.is_array()) return wrong("must be a list of published runs, or one");
-    runs.reserve(document.size());
-    for (std::size_t i = 0; i < document.size(); ++i) {
-        if (!document[i].is_object()) return wrong(fmt::format("entry {} is no object", i));
-        runs.push_back(read_run(document[i], catalog));
+    if (!list->is_array()) return wrong("must be a list of published runs, or one");
+    runs.reserve(list->size());
+    for (std::size_t i = 0; i < list->size(); ++i) {
+        if (!(*list)[i].is_object()) return wrong(fmt::format("entry {} is no object", i));
+        runs.push_back(read_run((*list)[i], i, catalog));
     }
     return runs;
 }

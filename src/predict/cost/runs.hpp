@@ -20,8 +20,9 @@ struct PublishedRun {
     std::string chip;  // as the row names it
     std::string framework;
     std::string trust;  // "A": the authors' own measurement; "B", "C": see the data's page
-    std::vector<std::string> assumed;  // settings that the source does not state
-    std::string refused_because;       // empty: everything below is filled
+    std::vector<std::string>
+        assumed;                  // settings that the source does not state, or we had to guess
+    std::string refused_because;  // empty: everything below is filled
     model::Architecture architecture;
     parallel::Plan plan;
     TrainingJob job;
@@ -30,12 +31,15 @@ struct PublishedRun {
     double uncertainty = 0.0;  // one-sided relative, of the measurement
     bool experts = false;
 
-    // A setting that decides the time was assumed: micro-batch, chunks per rank or recompute.
-    [[nodiscard]] bool decisive_assumption() const;
+    // Settings that decide the time and were assumed: micro-batch, chunks per rank, recompute, the
+    // rate of a network that the run uses.
+    [[nodiscard]] std::vector<std::string> decisive_assumptions() const;
+    [[nodiscard]] bool decisive_assumption() const { return !decisive_assumptions().empty(); }
 };
 
-// Reads a list of rows, or one row. A malformed row is refused by name, not skipped; kBadInput when
-// the document is no list of objects. Never fails for a null.
+// Reads a list of rows, an object with such a list under "rows" or "runs", or one row. A malformed
+// row is refused by name, not skipped; kBadInput when the document is no list of objects. Never
+// fails for a null.
 [[nodiscard]] Result<std::vector<PublishedRun>> read_runs(const Json& document,
                                                           const catalog::Catalog& catalog,
                                                           std::string_view name);

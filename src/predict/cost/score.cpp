@@ -16,6 +16,13 @@ double quantile(const std::vector<double>& sorted, double q) {
     return sorted[below] + (at - static_cast<double>(below)) * (sorted[above] - sorted[below]);
 }
 
+void fill_prediction(double step_s, double width, double measured_s, ScoreRow& row) {
+    row.predicted_step_s = step_s;
+    row.low_s = step_s * std::exp(-width);
+    row.high_s = step_s * std::exp(width);
+    row.error_ratio = step_s / measured_s - 1.0;
+}
+
 void predict(const PublishedRun& run, const CostBook& book, ScoreRow& row) {
     const Result<Machine> machine = resolve_machine(run.fleet, run.job, book);
     if (!machine) {
@@ -36,10 +43,7 @@ void predict(const PublishedRun& run, const CostBook& book, ScoreRow& row) {
         return;
     }
     const double width = interval_width(*machine, book, run.experts, run.decisive_assumption());
-    row.predicted_step_s = step->step_s;
-    row.low_s = step->step_s * std::exp(-width);
-    row.high_s = step->step_s * std::exp(width);
-    row.error_ratio = step->step_s / run.measured_step_s - 1.0;
+    fill_prediction(step->step_s, width, run.measured_step_s, row);
 }
 
 Json optional_json(const std::optional<double>& value) {
@@ -82,20 +86,20 @@ ScoreSummary summarise(const std::vector<const ScoreRow*>& rows) {
     return summary;
 }
 
-Score score_runs(const std::vector<PublishedRun>& runs, const CostBook& book) {
-    Score score;
-    for (const PublishedRun& run : runs) {
-        ScoreRow row;
-        row.id = run.id;
-        row.series = run.series;
-        row.chip = run.chip;
-        row.used_for_fitting =
-            std::binary_search(book.fitted_ids.begin(), book.fitted_ids.end(), run.id);
-        if (run.measured_step_s > 0.0) row.measured_step_s = run.measured_step_s;
-        row.refused_because = run.refused_because;
-        if (row.refused_because.empty()) predict(run, book, row);
-        score.rows.push_back(std::move(row));
-    }
+namespace {
+
+ScoreRow blank_row(const PublishedRun& run) {
+    ScoreRow row;
+    row.id = run.id;
+    row.series = run.series;
+    row.chip = run.chip;
+    if (run.measured_step_s > 0.0) row.measured_step_s = run.measured_step_s;
+    row.refused_because = run.refused_because;
+    row.assumed = run.decisive_assumptions();
+    return row;
+}
+
+void add_summaries(const std::vector<PublishedRun>& runs, Score& score) {
     std::vector<const ScoreRow*> all;
     std::map<std::string, std::vector<const ScoreRow*>> series;
     std::map<std::string, std::vector<const ScoreRow*>> chips;
@@ -108,6 +112,39 @@ Score score_runs(const std::vector<PublishedRun>& runs, const CostBook& book) {
     score.all = summarise(all);
     for (const auto& [name, rows] : series) score.by_series[name] = summarise(rows);
     for (const auto& [name, rows] : chips) score.by_chip[name] = summarise(rows);
+    score.slopes = slopes_of(runs, score.rows);
+    score.rankings = rankings_of(runs, score.rows);
+}
+
+}  // namespace
+
+Score score_runs(const std::vector<PublishedRun>& runs, const CostBook& book) {
+    Score score;
+    score.judged_by = "shipped constants; rows they were fitted on are marked";
+    for (const PublishedRun& run : runs) {
+        ScoreRow row = blank_row(run);
+        row.used_for_fitting =
+            std::binary_search(book.fitted_ids.begin(), book.fitted_ids.end(), run.id);
+        if (row.refused_because.empty()) predict(run, book, row);
+        score.rows.push_back(std::move(row));
+    }
+    add_summaries(runs, score);
+    return score;
+}
+
+Score score_predictions(const std::vector<PublishedRun>& runs,
+                        const std::vector<double>& log_step_s, const std::vector<double>& width) {
+    Score score;
+    score.judged_by = "constants fitted without the row's own series";
+    for (std::size_t i = 0; i < runs.size(); ++i) {
+        ScoreRow row = blank_row(runs[i]);
+        if (row.refused_because.empty() && std::isnan(log_step_s[i]))
+            row.refused_because = "left out of the fit: the predictor lacks a number of its chip";
+        if (row.refused_because.empty())
+            fill_prediction(std::exp(log_step_s[i]), width[i], runs[i].measured_step_s, row);
+        score.rows.push_back(std::move(row));
+    }
+    add_summaries(runs, score);
     return score;
 }
 
@@ -124,18 +161,46 @@ Json to_json(const Score& score) {
                         {"high_s", optional_json(row.high_s)},
                         {"error_ratio", optional_json(row.error_ratio)},
                         {"refused_because",
-                         row.refused_because.empty() ? Json(nullptr) : Json(row.refused_because)}});
+                         row.refused_because.empty() ? Json(nullptr) : Json(row.refused_because)},
+                        {"assumed", row.assumed}});
     const auto table = [](const std::map<std::string, ScoreSummary>& entries) {
         Json json = Json::object();
         for (const auto& [name, summary] : entries) json[name] = summary_json(summary);
         return json;
     };
+    Json slopes = Json::array();
+    for (const ScoreSlope& slope : score.slopes)
+        slopes.push_back({{"series", slope.series},
+                          {"devices_from", slope.devices_from},
+                          {"devices_to", slope.devices_to},
+                          {"measured_growth_ratio", finite_or_null(slope.measured_growth)},
+                          {"predicted_growth_ratio", finite_or_null(slope.predicted_growth)}});
+    Json rankings = Json::array();
+    for (const ScoreRanking& ranking : score.rankings)
+        rankings.push_back({{"series", ranking.series},
+                            {"first_id", ranking.model},
+                            {"plans", ranking.plans},
+                            {"regret_ratio", finite_or_null(ranking.regret)},
+                            {"regret_top3_ratio", finite_or_null(ranking.regret_top3)}});
+    Json peers = Json::array();
+    for (const PeerScore& peer : score.peers)
+        peers.push_back({{"name", peer.name},
+                         {"series", peer.series},
+                         {"count", peer.count},
+                         {"mape", finite_or_null(peer.mape)},
+                         {"bias", optional_json(peer.bias)},
+                         {"setting", peer.setting},
+                         {"source", peer.source}});
     return {{"schema", "ascertain.score/1"},
+            {"judged_by", score.judged_by},
             {"rows", std::move(rows)},
             {"summary",
              {{"all", summary_json(score.all)},
               {"by_series", table(score.by_series)},
-              {"by_chip", table(score.by_chip)}}}};
+              {"by_chip", table(score.by_chip)}}},
+            {"slopes", std::move(slopes)},
+            {"rankings", std::move(rankings)},
+            {"peers", std::move(peers)}};
 }
 
 }  // namespace ascertain::cost
