@@ -179,7 +179,8 @@ Moe read_moe(Fields& fields, const FamilyRow& row) {
     // DeepSeek's configs say null for "no experts"; the others always name theirs.
     if (keys.experts.empty() || (!keys.shared_experts.empty() && !fields.has(keys.experts)))
         return moe;
-    moe.experts = fields.integer(keys.experts);
+    const bool later = fields.has(keys.experts_later) && !fields.has(keys.experts);
+    moe.experts = fields.integer(later ? keys.experts_later : keys.experts);
     moe.local_experts = moe.experts;
     moe.topk = fields.integer(kTopkKey);
     moe.expert_intermediate_size = fields.integer(keys.expert_intermediate);

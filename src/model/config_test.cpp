@@ -120,6 +120,10 @@ TEST(ReadConfig, UnderstandsTheKeysOfTransformers5) {
         if (document.contains("rope_theta")) rope["rope_theta"] = document["rope_theta"];
         if (document.contains("torch_dtype")) document["dtype"] = document["torch_dtype"];
         document["rope_parameters"] = rope;
+        if (document["model_type"] == "qwen3_moe") {
+            document["num_local_experts"] = document["num_experts"];
+            document.erase("num_experts");
+        }
         for (const char* key : {"rope_scaling", "rope_theta", "torch_dtype"}) document.erase(key);
         const auto new_form = read(document);
         ASSERT_TRUE(old_form.ok() && new_form.ok()) << file << new_form.error().text();

@@ -14,6 +14,7 @@ namespace {
 constexpr Keys kLlamaKeys{.head_dim = "head_dim"};
 constexpr Keys kQwen3MoeKeys{.head_dim = "head_dim",
                              .experts = "num_experts",
+                             .experts_later = "num_local_experts",
                              .expert_intermediate = "moe_intermediate_size",
                              .auxiliary_loss = "router_aux_loss_coef"};
 constexpr Keys kMixtralKeys{.head_dim = "head_dim",

@@ -30,6 +30,7 @@ struct Keys {
     std::string_view qk_rope = {};
     std::string_view v_head = {};
     std::string_view experts = {};
+    std::string_view experts_later = {};  // what transformers 5 writes instead
     std::string_view expert_intermediate = {};
     std::string_view shared_experts = {};
     std::string_view dense_layers = {};

@@ -10,16 +10,18 @@
 #include "worker/operators/capture.hpp"
 #include "worker/operators/check_cases.hpp"
 #include "worker/operators/replay.hpp"
+#include "worker/serving/requests.hpp"
 #include "worker/training/requests.hpp"
 
 namespace ascertain::worker {
 namespace {
 
 constexpr std::array kRequests = {
-    Request{"describe", describe},        Request{"capture", operators::capture},
-    Request{"replay", operators::replay}, Request{"repeat", operators::repeat},
-    Request{"time", operators::time},     Request{"teacher_force", training::teacher_force},
-    Request{"train", training::train},    Request{"check_cases", operators::check_cases},
+    Request{"describe", describe},          Request{"capture", operators::capture},
+    Request{"replay", operators::replay},   Request{"repeat", operators::repeat},
+    Request{"time", operators::time},       Request{"teacher_force", training::teacher_force},
+    Request{"train", training::train},      Request{"check_cases", operators::check_cases},
+    Request{"logprobs", serving::logprobs},
 };
 
 }  // namespace

@@ -4,6 +4,8 @@
 #include <c10/core/Device.h>
 
 #include <functional>
+#include <memory>
+#include <string>
 #include <string_view>
 
 #include "base/json.hpp"
@@ -16,6 +18,10 @@ struct Session {
     // Tells the core how far the request in progress is: share in [0, 1]; data is null or an
     // object.
     std::function<void(double share, std::string_view text, const Json& data)> progress;
+    // One thing that a request may leave for the next: a loaded model. Who finds his own key knows
+    // the type.
+    std::string kept_key{};
+    std::shared_ptr<const void> kept{};
 };
 
 }  // namespace ascertain::worker

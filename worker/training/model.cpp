@@ -5,11 +5,13 @@
 #include <ATen/ops/dropout.h>
 #include <ATen/ops/embedding.h>
 #include <ATen/ops/full.h>
+#include <ATen/ops/log_softmax.h>
 #include <ATen/ops/stack.h>
 #include <c10/core/GradMode.h>
 #include <fmt/format.h>
 #include <torch/csrc/autograd/autograd.h>
 
+#include <algorithm>
 #include <cmath>
 
 #include "base/assert.hpp"
@@ -39,7 +41,8 @@ Model::Model(const model::Architecture& architecture, const ModelOptions& option
     : architecture_(architecture),
       options_(options),
       parameters_(options.seed, options.device,
-                  options.arithmetic.dtype == at::kDouble ? at::kDouble : at::kFloat) {
+                  options.arithmetic.dtype == at::kDouble ? at::kDouble : at::kFloat,
+                  options.drawn) {
     const Names names = names_of(architecture_);
     Builder builder{architecture_, names, parameters_};
     const std::int64_t hidden = architecture_.hidden_size;
@@ -266,6 +269,29 @@ at::Tensor Model::logits(const at::Tensor& tokens) const {
     std::vector<at::Tensor> balance_losses;
     const at::Tensor x = run_all(layers_, pass, false, embed(pass, tokens), balance_losses);
     return head_logits(final_norm_, x).unflatten(0, {tokens.size(0), tokens.size(1)});
+}
+
+TextScores Model::score(const at::Tensor& tokens, std::int64_t chunk_tokens) const {
+    const c10::AutoGradMode no_gradients(false);
+    const std::int64_t rows = tokens.size(0);
+    const std::int64_t length = tokens.size(1);
+    const Pass pass = start(tokens, length, {});
+    std::vector<at::Tensor> balance_losses;
+    const at::Tensor x = run_all(layers_, pass, false, embed(pass, tokens), balance_losses)
+                             .unflatten(0, {rows, length})
+                             .narrow(1, 0, length - 1)
+                             .flatten(0, 1);
+    const at::Tensor targets = tokens.narrow(1, 1, length - 1).flatten();
+    std::vector<at::Tensor> chosen;
+    std::vector<at::Tensor> best;
+    for (std::int64_t begin = 0; begin < x.size(0); begin += chunk_tokens) {
+        const std::int64_t count = std::min(chunk_tokens, x.size(0) - begin);
+        const at::Tensor logits = head_logits(final_norm_, x.narrow(0, begin, count));
+        const at::Tensor target = targets.narrow(0, begin, count).unsqueeze(1);
+        chosen.push_back(at::log_softmax(logits, -1).gather(1, target).squeeze(1));
+        best.push_back(logits.argmax(-1));
+    }
+    return {at::cat(chosen).view({rows, length - 1}), at::cat(best).view({rows, length - 1})};
 }
 
 at::Tensor Model::decode(const at::Tensor& tokens, KvCache& cache) const {

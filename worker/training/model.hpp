@@ -39,6 +39,13 @@ struct ModelOptions {
     Arithmetic arithmetic = {};
     at::Device device = at::kCPU;
     std::uint64_t seed = 0;
+    bool drawn = true;  // false: weights are made but not set; the caller sets every one
+};
+
+// What a model says of given text, [batch, seq - 1] each: of every token but the first.
+struct TextScores {
+    at::Tensor log_probabilities;  // of the token that stands there, fp32, in nats
+    at::Tensor likeliest;          // the token the model would have put there, int64
 };
 
 struct PassOptions {
@@ -67,6 +74,9 @@ public:
     [[nodiscard]] PassResult pass(const Batch& batch, const PassOptions& options) const;
     // tokens [batch, seq] -> [batch, seq, vocab], fp32.
     [[nodiscard]] at::Tensor logits(const at::Tensor& tokens) const;
+    // tokens [batch, seq], seq at least 2; the head runs on `chunk_tokens` at a time, so that logits
+    // of a large vocabulary need little memory. No gradient.
+    [[nodiscard]] TextScores score(const at::Tensor& tokens, std::int64_t chunk_tokens) const;
     // The next tokens of every sequence, [batch, seq], after those that `cache` holds (seq is 1
     // unless it is empty) -> logits after the last of them, [batch, vocab], fp32. No gradient.
     [[nodiscard]] at::Tensor decode(const at::Tensor& tokens, KvCache& cache) const;

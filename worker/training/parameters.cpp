@@ -56,7 +56,8 @@ at::Tensor Parameters::append(std::string name, at::Tensor value, bool trained) 
 }
 
 at::Tensor Parameters::add(std::string name, at::IntArrayRef shape, Fill fill) {
-    at::Tensor value = drawn(seed_, name, shape, fill);
+    at::Tensor value = drawn_ ? drawn(seed_, name, shape, fill)
+                              : at::empty(shape, at::TensorOptions(device_).dtype(dtype_));
     return append(std::move(name), std::move(value), true);
 }
 

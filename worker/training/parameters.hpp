@@ -30,8 +30,9 @@ public:
     // Tensors go to `device` in fp32 (fp64 in tests), filled with values that depend on `seed` and
     // the name alone. Tensors beyond 2^20 elements repeat their first 1,048,573 (a prime, so that
     // rows differ).
-    Parameters(std::uint64_t seed, at::Device device, at::ScalarType dtype)
-        : seed_(seed), device_(device), dtype_(dtype) {}
+    // Not `drawn`: the tensors are made and left unset.
+    Parameters(std::uint64_t seed, at::Device device, at::ScalarType dtype, bool drawn = true)
+        : seed_(seed), device_(device), dtype_(dtype), drawn_(drawn) {}
 
     // A new parameter; asking for a name twice is a bug.
     at::Tensor add(std::string name, at::IntArrayRef shape, Fill fill);
@@ -52,6 +53,7 @@ private:
     std::uint64_t seed_;
     at::Device device_;
     at::ScalarType dtype_;
+    bool drawn_;
     std::vector<Parameter> list_;
 };
 

@@ -1,8 +1,11 @@
 #include "worker/training/safetensors.hpp"
 
 #include <ATen/ops/empty.h>
+#include <ATen/ops/from_blob.h>
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -10,8 +13,8 @@
 #include <bit>
 #include <cerrno>
 #include <cstring>
-#include <fstream>
 #include <limits>
+#include <memory>
 #include <optional>
 #include <string>
 
@@ -31,9 +34,18 @@ struct DtypeName {
     std::string_view name;
     at::ScalarType dtype;
 };
-constexpr std::array kDtypes{DtypeName{"F32", at::kFloat}, DtypeName{"F64", at::kDouble},
-                             DtypeName{"BF16", at::kBFloat16}, DtypeName{"F16", at::kHalf},
-                             DtypeName{"I64", at::kLong}};
+constexpr std::array kDtypes{DtypeName{"F32", at::kFloat},
+                             DtypeName{"F64", at::kDouble},
+                             DtypeName{"BF16", at::kBFloat16},
+                             DtypeName{"F16", at::kHalf},
+                             DtypeName{"I64", at::kLong},
+                             DtypeName{"I32", at::kInt},
+                             DtypeName{"I16", at::kShort},
+                             DtypeName{"I8", at::kChar},
+                             DtypeName{"U8", at::kByte},
+                             DtypeName{"BOOL", at::kBool},
+                             DtypeName{"F8_E4M3", at::kFloat8_e4m3fn},
+                             DtypeName{"F8_E5M2", at::kFloat8_e5m2}};
 
 Error environment(const std::filesystem::path& path, std::string_view what) {
     return {ErrorCode::kEnvironment, fmt::format("{}: {}", what, std::strerror(errno)),
@@ -152,6 +164,83 @@ Result<Entry> entry_from(const std::filesystem::path& path, const std::string& n
     return entry;
 }
 
+// A whole file in memory, read when touched and let go with the last tensor that lies in it. What
+// is written to it stays private.
+class Mapping {
+public:
+    Mapping(void* place, std::size_t size) : place_(place), size_(size) {}
+    ~Mapping() { ::munmap(place_, size_); }
+    Mapping(const Mapping&) = delete;
+    Mapping& operator=(const Mapping&) = delete;
+
+    [[nodiscard]] char* data() const { return static_cast<char*>(place_); }
+    [[nodiscard]] std::size_t size() const { return size_; }
+
+private:
+    void* place_;
+    std::size_t size_;
+};
+
+Result<std::shared_ptr<const Mapping>> map_file(const std::filesystem::path& path) {
+    const int descriptor = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+    if (descriptor < 0) return environment(path, "cannot be read");
+    struct stat status {};
+    const bool known = ::fstat(descriptor, &status) == 0 && S_ISREG(status.st_mode);
+    const auto size = known ? static_cast<std::size_t>(status.st_size) : 0;
+    void* place = MAP_FAILED;
+    if (size >= sizeof(std::uint64_t)) {
+        place = ::mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_PRIVATE, descriptor, 0);
+    }
+    ::close(descriptor);
+    if (!known) return malformed(path, "", "is not a regular file");
+    if (size < sizeof(std::uint64_t)) return malformed(path, "", "is too short for a header");
+    if (place == MAP_FAILED) return environment(path, "cannot be mapped");
+    ::madvise(place, size, MADV_SEQUENTIAL);
+    return std::make_shared<const Mapping>(place, size);
+}
+
+// The tensors that the header describes, in the order in which they lie, after checking that every
+// byte belongs to exactly one.
+Result<std::vector<Entry>> entries_of(const std::filesystem::path& path, std::string_view header,
+                                      std::uint64_t data_bytes) {
+    const auto document = parse_json(header, path.string(), {.size_bytes_max = kHeaderBytesMax});
+    if (!document) return document.error();
+    if (!document->is_object()) return malformed(path, "", "its header is no object");
+    std::vector<Entry> entries;
+    for (const auto& member : document->items()) {
+        if (member.key() == "__metadata__") continue;
+        auto entry = entry_from(path, member.key(), member.value());
+        if (!entry) return entry.error();
+        entries.push_back(*std::move(entry));
+    }
+    std::sort(entries.begin(), entries.end(), [](const Entry& a, const Entry& b) {
+        return std::pair(a.begin, a.end) < std::pair(b.begin, b.end);
+    });
+    std::uint64_t reached = 0;
+    for (const Entry& entry : entries) {
+        if (entry.begin != reached) {
+            return malformed(path, entry.name, "bytes belong to no tensor or to two");
+        }
+        reached = entry.end;
+    }
+    if (reached != data_bytes) {
+        return malformed(path, "", "its tensors do not end where the file does");
+    }
+    return entries;
+}
+
+// The bytes of an entry as a tensor, in place; copied where they lie too crooked for their type.
+at::Tensor tensor_at(const Entry& entry, char* place, std::shared_ptr<const Mapping> mapping) {
+    const auto options = at::TensorOptions().dtype(entry.dtype);
+    if (reinterpret_cast<std::uintptr_t>(place) % c10::elementSize(entry.dtype) == 0) {
+        return at::from_blob(
+            place, entry.shape, [mapping = std::move(mapping)](void*) {}, options);
+    }
+    at::Tensor copy = at::empty(entry.shape, options);
+    if (copy.nbytes() > 0) std::memcpy(copy.mutable_data_ptr(), place, copy.nbytes());
+    return copy;
+}
+
 }  // namespace
 
 Result<void> write_safetensors(const std::filesystem::path& path,
@@ -170,49 +259,21 @@ Result<void> write_safetensors(const std::filesystem::path& path,
 }
 
 Result<std::vector<NamedTensor>> read_safetensors(const std::filesystem::path& path) {
-    std::ifstream file(path, std::ios::binary | std::ios::ate);
-    if (!file) return environment(path, "cannot be read");
-    const auto size = static_cast<std::uint64_t>(file.tellg());
-    file.seekg(0);
+    auto mapped = map_file(path);
+    if (!mapped) return mapped.error();
+    const std::shared_ptr<const Mapping> mapping = *std::move(mapped);
     std::uint64_t length = 0;
-    if (size < sizeof length) return malformed(path, "", "is too short for a header");
-    file.read(reinterpret_cast<char*>(&length), sizeof length);
-    if (length > kHeaderBytesMax || length > size - sizeof length) {
+    std::memcpy(&length, mapping->data(), sizeof length);
+    const std::uint64_t rest = mapping->size() - sizeof length;
+    if (length > kHeaderBytesMax || length > rest) {
         return malformed(path, "", "its header is longer than the file or than 100 MB");
     }
-    std::string text(length, '\0');
-    file.read(text.data(), static_cast<std::streamsize>(length));
-    auto header = parse_json(text, path.string(), {.size_bytes_max = kHeaderBytesMax});
-    if (!header) return header.error();
-    if (!header->is_object()) return malformed(path, "", "its header is no object");
-
-    std::vector<Entry> entries;
-    for (const auto& member : header->items()) {
-        if (member.key() == "__metadata__") continue;
-        auto entry = entry_from(path, member.key(), member.value());
-        if (!entry) return entry.error();
-        entries.push_back(*std::move(entry));
-    }
-    std::sort(entries.begin(), entries.end(), [](const Entry& a, const Entry& b) {
-        return std::pair(a.begin, a.end) < std::pair(b.begin, b.end);
-    });
-    std::uint64_t reached = 0;
-    for (const Entry& entry : entries) {
-        if (entry.begin != reached) {
-            return malformed(path, entry.name, "bytes belong to no tensor or to two");
-        }
-        reached = entry.end;
-    }
-    if (reached != size - sizeof length - length) {
-        return malformed(path, "", "its tensors do not end where the file does");
-    }
+    char* data = mapping->data() + sizeof length + length;
+    const auto entries = entries_of(path, {mapping->data() + sizeof length, length}, rest - length);
+    if (!entries) return entries.error();
     std::vector<NamedTensor> tensors;
-    for (Entry& entry : entries) {
-        at::Tensor value = at::empty(entry.shape, at::TensorOptions().dtype(entry.dtype));
-        file.read(static_cast<char*>(value.mutable_data_ptr()),
-                  static_cast<std::streamsize>(value.nbytes()));
-        if (!file) return environment(path, "could not be read whole");
-        tensors.push_back({std::move(entry.name), std::move(value)});
+    for (const Entry& entry : *entries) {
+        tensors.push_back({entry.name, tensor_at(entry, data + entry.begin, mapping)});
     }
     return tensors;
 }

@@ -11,12 +11,13 @@
 
 namespace ascertain::training {
 
-// Writes the tensors (fp32, fp64, bf16, fp16, int64; any device) in the given order and flushes
+// Writes the tensors (floating, integer or bool; any device) in the given order and flushes
 // them to the disk. Names differ. Errors: kEnvironment naming the file.
 [[nodiscard]] Result<void> write_safetensors(const std::filesystem::path& path,
                                              const std::vector<NamedTensor>& tensors);
 
-// Reads all tensors to the CPU. Refused with kBadInput and "file: tensor": a header that is longer
+// All tensors, on the CPU, as they lie in the mapped file: nothing is read before it is touched,
+// and writing to one leaves the file alone. The file must not shrink meanwhile. Refused with kBadInput and "file: tensor": a header that is longer
 // than the file or than 100 MB, is no JSON object, or has names twice; an unknown dtype; a shape
 // whose bytes differ from its offsets; bytes that no tensor or two tensors claim.
 [[nodiscard]] Result<std::vector<NamedTensor>> read_safetensors(const std::filesystem::path& path);

@@ -28,6 +28,14 @@ std::span<const Command> commands() {
                 "Examples:\n"
                 "  ascertain trial --model config.json --device npu:0",
                 &declare_trial},
+        Command{"handoff",
+                "Does a checkpoint trained elsewhere say the same when this device serves it?",
+                "Examples:\n"
+                "  ascertain handoff --from DIR --to npu:0            compare with the CPU, judge\n"
+                "  ascertain handoff --from DIR --to cpu --tokens T.json --dump L.json\n"
+                "                                                     write log-probabilities\n"
+                "DIR is what transformers' save_pretrained writes: config.json and safetensors.",
+                &declare_handoff},
         Command{"devices", "What this machine has: type, name, memory, libraries",
                 "Examples:\n  ascertain devices\n  ascertain devices --format json",
                 &declare_devices},

@@ -8,6 +8,7 @@ namespace ascertain::app {
 Run declare_qualify(CLI::App& flags);
 Run declare_ops(CLI::App& flags);
 Run declare_trial(CLI::App& flags);
+Run declare_handoff(CLI::App& flags);
 Run declare_devices(CLI::App& flags);
 Run declare_catalog(CLI::App& flags);
 Run declare_plan(CLI::App& flags);

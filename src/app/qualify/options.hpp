@@ -38,6 +38,11 @@ struct QualifyOptions {
 
     // Given cases are replayed, not those that the model's step has.
     [[nodiscard]] bool replays() const { return !one_case.empty() || !cases.empty(); }
+
+    // Of `handoff`: the folder of the weights that are carried (empty: the trial's model with
+    // weights from a seed) and the precision they are served in (empty: the campaign's).
+    std::string weights_folder;
+    std::string serve_dtype;
 };
 
 // Declares the flags that all three share.

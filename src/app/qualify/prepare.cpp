@@ -3,18 +3,22 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <filesystem>
 
 #include "app/device_hosts.hpp"
+#include "app/files.hpp"
 #include "app/interrupt.hpp"
 #include "app/ops/cases.hpp"
 #include "app/qualify/conclude.hpp"
 #include "measure/qualification/survey.hpp"
+#include "model/config.hpp"
 #include "model/trial.hpp"
 
 namespace ascertain::app {
 namespace {
 
 constexpr double kCaptureDeadline_s = 300.0;
+constexpr std::size_t kConfigBytesMax = std::size_t{1} << 20;
 
 // The part of the model that is measured: a rank of the best plan for the first stage, or of the
 // next best whose rank trains in this machine's memory. When nothing fits the fleet there is no
@@ -42,6 +46,11 @@ qualification::SurveyQuestion survey_question(const Preparation& preparation, st
     question.dtype = precision == "fp8" ? "bf16" : precision;
     question.seed = seed;
     return question;
+}
+
+// Carrying published weights asks nothing of a training step.
+bool needs_capture(const QualifyOptions& options) {
+    return options.weights_folder.empty();
 }
 
 // One training step on the reference: its operators are what the device will be asked about.
@@ -98,19 +107,50 @@ Result<qualification::TrialQuestion> trial_question(const Situation& situation) 
     return trial;
 }
 
+// What is carried across: the published weights that were named, else the trial's model with
+// weights that every device makes from the same seed.
+Result<qualification::ServeQuestion> serve_question(const qualification::TrialQuestion& trial,
+                                                    const QualifyOptions& options) {
+    constexpr double kSharpness = 4.0;  // docs/formulas.md#handoff
+    qualification::ServeQuestion serve;
+    serve.dtype = options.serve_dtype.empty() ? trial.dtype : options.serve_dtype;
+    if (!options.weights_folder.empty()) {
+        const auto folder = std::filesystem::absolute(options.weights_folder);
+        const std::string config = (folder / "config.json").string();
+        const auto text = read_file(config, kConfigBytesMax);
+        if (!text) return text.error();
+        const auto carried = model::read_config(*text, config);
+        if (!carried) return carried.error();
+        serve.weights = {{"folder", folder.string()}};
+        serve.length_max = carried->position.length_max;
+        return serve;
+    }
+    serve.weights = {
+        {"architecture", trial.architecture}, {"seed", options.seed}, {"sharpness", kSharpness}};
+    const auto architecture = model::architecture_from_json(trial.architecture, "trial model");
+    if (!architecture) return architecture.error();
+    serve.length_max = architecture->position.length_max;
+    return serve;
+}
+
 Result<qualification::Plan> plan_checks(const Preparation& preparation,
                                         const QualifyOptions& options, const Json& params) {
     qualification::Survey survey = empty_survey(params);
     std::string failed;
-    if (preparation.capture_answer.contains("failed")) {
+    if (!needs_capture(options)) {
+        survey.capture = params;
+    } else if (preparation.capture_answer.contains("failed")) {
         failed = preparation.capture_answer["failed"].get<std::string>();
     } else {
         auto read = qualification::read_survey(params, preparation.capture_answer);
         if (!read) return read.error();
         survey = *std::move(read);
     }
-    const auto trial = trial_question(preparation.situation);
+    auto trial = trial_question(preparation.situation);
     if (!trial) return trial.error();
+    auto serve = serve_question(*trial, options);
+    if (!serve) return serve.error();
+    trial->serve = *std::move(serve);
     auto plan = qualification::make_plan(
         survey, *trial,
         {options.profile, preparation.crew.devices, options.only, options.skip, options.replays()});
@@ -163,7 +203,9 @@ Result<Preparation> prepare(Terminal& terminal, const Home& home, const QualifyO
     terminal.status("");
     if (!described) return described.error();
     const Json params = qualification::capture_params(survey_question(preparation, options.seed));
-    if (preparation.capture_answer.is_null()) {
+    if (!needs_capture(options)) {
+        preparation.capture_answer = Json::object();
+    } else if (preparation.capture_answer.is_null()) {
         auto answer = options.replays() ? given_cases(terminal, preparation.crew, options, params)
                                         : capture(terminal, preparation.crew, params);
         if (!answer) return answer.error();

@@ -107,6 +107,26 @@ constexpr std::array kAll{
         .cost = {20.0},
         .step = trial_free_run,
     },
+    Definition{
+        .id = "handoff.fp32",
+        .asks = "Carried across, does the model say the same of the same text, in fp32?",
+        .question = Question::kServe,
+        .family = "handoff_fp32",
+        .subjects = Subjects::kNone,
+        .tamper = R"({"kind": "scale", "amount": 0.001})",
+        .cost = {3.0},
+        .step = handoff_fp32,
+    },
+    Definition{
+        .id = "handoff.precision",
+        .asks = "And in the precision it is served in, token by token and in a batch?",
+        .question = Question::kServe,
+        .family = "handoff",
+        .subjects = Subjects::kNone,
+        .tamper = R"({"kind": "scale", "amount": 0.05})",
+        .cost = {4.0},
+        .step = handoff_precision,
+    },
 };
 
 }  // namespace

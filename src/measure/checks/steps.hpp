@@ -6,6 +6,8 @@
 namespace ascertain::checks {
 
 Step device_identity(const Context& context, const Json& state, std::span<const Answer> answers);
+Step handoff_fp32(const Context& context, const Json& state, std::span<const Answer> answers);
+Step handoff_precision(const Context& context, const Json& state, std::span<const Answer> answers);
 Step ops_coverage(const Context& context, const Json& state, std::span<const Answer> answers);
 Step ops_numerics(const Context& context, const Json& state, std::span<const Answer> answers);
 Step ops_repeat(const Context& context, const Json& state, std::span<const Answer> answers);

@@ -54,7 +54,10 @@ std::shared_ptr<const Subject> campaign_subject(const Survey& survey, const Tria
                       {"recipe", trial.recipe},
                       {"trial_steps", size.steps},
                       {"held_out_batches", size.held_out_batches},
-                      {"free_run_dtype", free_run_dtype}};
+                      {"free_run_dtype", free_run_dtype},
+                      {"serve_weights", trial.serve.weights},
+                      {"serve_length_max", trial.serve.length_max},
+                      {"serve_dtype", trial.serve.dtype}};
     return std::make_shared<const Subject>(std::move(subject));
 }
 
@@ -158,6 +161,10 @@ private:
                 item.subject = campaign;
                 item.estimate = definition.cost;
                 item.budget = definition.cost * kSlack;
+                if (definition.question == Question::kServe && trial_.serve.weights.is_null()) {
+                    item.skip_category = "no_case";
+                    item.skip_reason = "nothing to serve was named";
+                }
                 plan_.items.push_back(std::move(item));
             } else {
                 plan_operators(definition, device);

@@ -36,11 +36,19 @@ struct Plan {
     Seconds estimate;                   // wall time with one lane per device, controls included
 };
 
+// What is carried to the device and served there.
+struct ServeQuestion {
+    Json weights{};  // the `weights` of a logprobs request (docs/protocol.md); null: nothing is
+    std::int64_t length_max = 0;  // tokens that the model reaches
+    std::string dtype{};
+};
+
 // What the campaign asks for beyond its operators.
 struct TrialQuestion {
     std::string dtype;  // the precision of the campaign: "bf16"
     Json architecture;  // at trial size
     Json recipe = Json::object();
+    ServeQuestion serve{};
 };
 
 struct PlanQuestion {

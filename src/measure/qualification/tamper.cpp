@@ -49,8 +49,8 @@ Result<Json> corrupted(const Json& tamper, Json result) {
 }
 
 bool is_measuring(std::string_view request) {
-    constexpr std::array<std::string_view, 5> kMeasuring{"replay", "repeat", "time",
-                                                         "teacher_force", "train"};
+    constexpr std::array<std::string_view, 6> kMeasuring{
+        "replay", "repeat", "time", "teacher_force", "train", "logprobs"};
     return std::find(kMeasuring.begin(), kMeasuring.end(), request) != kMeasuring.end();
 }
 
