@@ -18,7 +18,9 @@ Survey survey() {
     return *read_survey({{"seed", 1}}, captured());
 }
 TrialQuestion trial() {
-    return {.dtype = "bf16", .architecture = {{"name", "tiny"}}};
+    return {.dtype = "bf16",
+            .architecture = {{"name", "tiny"}},
+            .serve = {.weights = {{"folder", "f"}}, .length_max = 64, .dtype = "bf16"}};
 }
 PlanQuestion quick() {
     return {.devices = {"cpu"}};

@@ -35,7 +35,10 @@ protected:
 
     Plan plan(std::vector<std::string> only = {}) const {
         const auto survey = read_survey({{"seed", 1}}, testing::captured());
-        const TrialQuestion trial{.dtype = "bf16", .architecture = {{"name", "tiny"}}};
+        const TrialQuestion trial{
+            .dtype = "bf16",
+            .architecture = {{"name", "tiny"}},
+            .serve = {.weights = {{"folder", "f"}}, .length_max = 64, .dtype = "bf16"}};
         return *make_plan(*survey, trial,
                           {.devices = question_.devices, .only = std::move(only), .skip = {}});
     }

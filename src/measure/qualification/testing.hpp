@@ -103,6 +103,13 @@ inline device::Reply healthy(const std::string& name, const device::Order& order
                     metric("nonfinite_steps", 0), metric("unused_gradients", 0)}},
                   {"losses", losses(300, 2.0)},
                   {"grad_norms", losses(300, 1.0 + wrong)}};
+    } else if (order.request == "logprobs") {
+        const Json way = {{"logprobs", {losses(2, -2.0 - wrong)}}, {"likeliest", {{1, 1}}}};
+        result = {{"observation", {metric("tokens", 3), metric("nonfinite_logprobs", 0)}},
+                  {"scores", {{"whole", way}, {"alone", way}, {"decode", way}}},
+                  {"tokens", {{1, 1, 1}}},
+                  {"weights_hash", "abc"},
+                  {"quantisation", ""}};
     }
     return {.ending = device::Ending::kResult, .result = std::move(result), .duration = {0.1}};
 }
@@ -209,7 +216,7 @@ inline Opinion strict_opinion(const checks::Definition& /*definition*/, const st
     };
     const bool bad = beyond("share_not_correctly_rounded", 0.005) ||
                      beyond("distinct_outputs", 1.0) || beyond("operators_missing", 0.0) ||
-                     beyond("relative_loss_max", 1e-6) ||
+                     beyond("relative_loss_max", 1e-6) || beyond("logprob_error_max", 1e-4) ||
                      beyond("early_grad_norm_log_ratio_mean", 0.003);
     const Metric* memory = find_metric(observation, "memory_bytes");
     const bool no_memory = memory != nullptr && (!memory->value || *memory->value < 1.0);
