@@ -97,6 +97,14 @@ std::optional<double> TomlTable::maybe_number(std::string_view key, double low, 
     return value;
 }
 
+std::optional<bool> TomlTable::maybe_flag(std::string_view key) {
+    const toml::node* node = find(key, false);
+    if (!node) return std::nullopt;
+    const auto value = node->value_exact<bool>();
+    if (!value) refuse(key, fmt::format("\"{}\" must be true or false", key));
+    return value;
+}
+
 double TomlTable::number_or(std::string_view key, double low, double high, double otherwise) {
     return maybe_number(key, low, high).value_or(otherwise);
 }
@@ -123,6 +131,9 @@ std::optional<Q> TomlTable::quantity(std::string_view key, Result<Q> (*parse)(st
 
 std::optional<Seconds> TomlTable::maybe_duration(std::string_view key) {
     return quantity<Seconds>(key, parse_duration);
+}
+std::optional<Bytes> TomlTable::maybe_size(std::string_view key) {
+    return quantity<Bytes>(key, parse_size);
 }
 std::optional<Dollars> TomlTable::maybe_money(std::string_view key) {
     return quantity<Dollars>(key, parse_money);

@@ -34,7 +34,10 @@ public:
     // A number in (low, high).
     [[nodiscard]] double number_or(std::string_view key, double low, double high, double otherwise);
     [[nodiscard]] std::optional<double> maybe_number(std::string_view key, double low, double high);
+    // true or false; nothing when it is not there.
+    [[nodiscard]] std::optional<bool> maybe_flag(std::string_view key);
     [[nodiscard]] std::optional<Seconds> maybe_duration(std::string_view key);
+    [[nodiscard]] std::optional<Bytes> maybe_size(std::string_view key);
     [[nodiscard]] std::optional<Dollars> maybe_money(std::string_view key);
     [[nodiscard]] std::optional<BytesPerSecond> maybe_rate(std::string_view key);
     [[nodiscard]] std::vector<std::string> texts_or(std::string_view key,

@@ -93,13 +93,13 @@ class Structure(unittest.TestCase):
                 self.assertFalse([r for r in reach if not r.startswith(("decide/", "base"))], room)
             self.assertNotIn("app", reach, room)
 
-    def test_the_worker_uses_base_and_model_only(self):
+    def test_the_worker_uses_base_defects_and_model_only(self):
         declared = rooms()
         wrong = []
         for path in sources("worker", "chips"):
             for name in INCLUDE.findall(path.read_text()):
                 target = room_of(name, declared)
-                if target and target not in ("base", "model"):
+                if target and target not in ("base", "defects", "model"):
                     wrong.append(f"{path.relative_to(SOURCE)} includes {name}")
         self.assertEqual(wrong, [])
 

@@ -22,6 +22,7 @@
 #include "worker/host/failure.hpp"
 #include "worker/host/requests.hpp"
 #include "worker/host/torch.hpp"
+#include "worker/training/planted/rules.hpp"
 
 namespace ascertain::worker {
 namespace {
@@ -242,6 +243,10 @@ int serve(const ServeOptions& options) {
     }
     const Result<c10::Device> device = open_device(options.device);
     if (!device) return refuse(channel, {"device", device.error().text()});
+    if (options.device.starts_with("simulated")) {
+        const Result<void> armed = training::planted::arm(*device);
+        if (!armed) return refuse(channel, {"library", armed.error().text()});
+    }
     forbid_shortcuts();
 
     Session session;

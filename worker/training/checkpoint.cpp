@@ -11,6 +11,7 @@
 
 #include "base/json.hpp"
 #include "base/text.hpp"
+#include "worker/training/planted/points.hpp"
 #include "worker/training/safetensors.hpp"
 
 namespace ascertain::training {
@@ -135,8 +136,12 @@ Result<void> save_checkpoint(const Trainer& trainer, const std::filesystem::path
                      partial.string()};
     }
     Json description = description_of(trainer);
-    for (const auto& [name, tensors] : {std::pair{kModelFile, model_tensors(trainer)},
-                                        std::pair{kOptimizerFile, optimizer_tensors(trainer)}}) {
+    std::vector<NamedTensor> weights = model_tensors(trainer);
+    std::vector<NamedTensor> state = optimizer_tensors(trainer);
+    planted::at_checkpoint_save(weights, trainer.model().device());
+    planted::at_checkpoint_save(state, trainer.model().device());
+    for (const auto& [name, tensors] :
+         {std::pair{kModelFile, weights}, std::pair{kOptimizerFile, state}}) {
         const Result<void> written = write_safetensors(partial / name, tensors);
         if (!written) return written.error();
         const Result<std::string> bytes = contents(partial / name);
@@ -182,6 +187,8 @@ Result<void> load_checkpoint(Trainer& trainer, const std::filesystem::path& fold
     if (!moments) return moments.error();
     copy_into(model, *weights);
     copy_into(optimizer, *moments);
+    planted::at_checkpoint_load(model, trainer.model().device());
+    planted::at_checkpoint_load(optimizer, trainer.model().device());
     trainer.resume_at(*position);
     return {};
 }

@@ -15,6 +15,7 @@
 #include <cmath>
 
 #include "base/assert.hpp"
+#include "worker/training/planted/points.hpp"
 #include "worker/training/recompute.hpp"
 
 namespace ascertain::training {
@@ -309,10 +310,11 @@ at::Tensor Model::decode(const at::Tensor& tokens, KvCache& cache) const {
 
 void Model::balance_router(const std::vector<at::Tensor>& loads, double rate) {
     const c10::AutoGradMode no_gradients(false);
+    const int times = planted::times_router_bias(parameters_);
     const auto move = [&](Layer& layer) {
         if (!layer.experts || !layer.experts->router_bias.defined()) return;
         const at::Tensor load = loads.at(layer.experts->index).to(at::kFloat);
-        layer.experts->router_bias.add_(load.mean().sub(load).sign(), rate);
+        layer.experts->router_bias.add_(load.mean().sub(load).sign(), rate * times);
     };
     for (Layer& layer : layers_) move(layer);
     for (MtpModule& module : mtp_) move(module.layer);

@@ -15,6 +15,7 @@
 #include <numbers>
 
 #include "base/assert.hpp"
+#include "worker/training/planted/points.hpp"
 
 namespace ascertain::training {
 namespace {
@@ -40,6 +41,13 @@ Adamw::Adamw(Parameters& parameters, const AdamwOptions& options)
 }
 
 void Adamw::step(double learning_rate) {
+    const planted::OptimizerStep around(parameters_, moments_);
+    const at::Device device = parameters_.all().front().value.device();
+    const double rate = planted::at_number("learning_rate", learning_rate, device);
+    for (int i = 0; i < around.times(); ++i) update(rate);
+}
+
+void Adamw::update(double learning_rate) {
     const c10::AutoGradMode no_gradients(false);
     for (const bool decays : {true, false}) {
         std::vector<at::Tensor> values, gradients, first, second, steps;
@@ -91,8 +99,10 @@ void adamw_reference(at::Tensor& weight, const at::Tensor& gradient, Moments& mo
 at::Tensor clip_gradients(Parameters& parameters, double limit) {
     const c10::AutoGradMode no_gradients(false);
     std::vector<at::Tensor> gradients = gradients_of(parameters);
-    const at::Tensor norm = at::stack(at::_foreach_norm(gradients, 2)).norm();
-    at::_foreach_mul_(gradients, norm.add(1e-6).reciprocal().mul(limit).clamp_max(1.0));
+    const at::Tensor norm =
+        planted::at_grad_norm(at::stack(at::_foreach_norm(gradients, 2)).norm(), parameters);
+    const double bound = planted::at_number("clip", limit, norm.device());
+    at::_foreach_mul_(gradients, norm.add(1e-6).reciprocal().mul(bound).clamp_max(1.0));
     return norm;
 }
 

@@ -32,6 +32,8 @@ public:
     void copy_from(const Adamw& other);
 
 private:
+    void update(double learning_rate);
+
     Parameters& parameters_;
     AdamwOptions options_;
     std::vector<Moments> moments_;

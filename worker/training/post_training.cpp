@@ -9,6 +9,7 @@
 #include <span>
 
 #include "worker/training/optimizer.hpp"
+#include "worker/training/planted/sampler.hpp"
 #include "worker/training/sampling.hpp"
 #include "worker/training/task.hpp"
 #include "worker/training/trainer.hpp"
@@ -169,7 +170,9 @@ GrpoReport reinforce(Model& model, const Recipe& recipe, std::uint64_t seed,
         const at::Device device = model.device();
         const at::Tensor tokens = rollout.tokens.to(device);
         const at::Tensor drawn = rollout.drawn.to(device);
-        const at::Tensor advantages = advantages_of(rewards, grpo.samples).to(device);
+        at::Tensor advantages = advantages_of(rewards, grpo.samples);
+        planted::at_advantages(advantages, device);
+        advantages = advantages.to(device);
         const at::Tensor sampled = rollout.log_probabilities.to(at::kFloat).to(device);
 
         model.parameters().clear_gradients();

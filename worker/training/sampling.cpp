@@ -8,6 +8,8 @@
 #include <cmath>
 
 #include "base/random.hpp"
+#include "worker/training/planted/points.hpp"
+#include "worker/training/planted/sampler.hpp"
 
 namespace ascertain::training {
 namespace {
@@ -55,12 +57,18 @@ Rollout sample(const Model& model, const at::Tensor& prompts, const SampleOption
         randoms.emplace_back(options.seed, options.stream + static_cast<std::uint64_t>(row));
     }
     std::vector<bool> ended(static_cast<std::size_t>(rows), false);
+    const planted::Weights weights("rollout_weights", model.parameters());
     KvCache cache;
     cache.capacity = prompts.size(1) + options.response_tokens;
     at::Tensor next = prompts;
     for (std::int64_t step = 0; step < options.response_tokens; ++step) {
+        const std::int64_t length = cache.length;
+        planted::at_kv_cache(cache, model.device());
         const at::Tensor logits = model.decode(next.to(model.device()), cache);
-        const at::Tensor host = at::log_softmax(logits.to(at::kCPU, at::kDouble), -1).contiguous();
+        cache.length = length + next.size(1);  // whatever a defect made of it
+        const at::Tensor received =
+            planted::at_rollout_logits(logits.to(at::kCPU, at::kDouble), model.device());
+        const at::Tensor host = at::log_softmax(received, -1).contiguous();
         next = at::zeros({rows, 1}, prompts.options());
         auto* next_tokens = next.mutable_data_ptr<std::int64_t>();
         bool all_ended = true;
@@ -79,8 +87,10 @@ Rollout sample(const Model& model, const at::Tensor& prompts, const SampleOption
             ended[own] = token == options.end;
             all_ended = all_ended && ended[own];
         }
+        planted::at_tokens_to_host(response, step, model.device());
         if (all_ended) break;
     }
+    planted::at_rollout_log_probabilities(rollout.log_probabilities, model.device());
     rollout.tokens = at::cat({prompts, response}, 1);
     return rollout;
 }

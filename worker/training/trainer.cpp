@@ -5,6 +5,7 @@
 #include <c10/core/GradMode.h>
 
 #include "base/random.hpp"
+#include "worker/training/planted/points.hpp"
 
 namespace ascertain::training {
 
@@ -16,15 +17,23 @@ PassOptions pass_options(const Recipe& recipe) {
 
 PassResult compute_gradients(Model& model, const Batch& batch, const PassOptions& options) {
     constexpr double kLossScale = 4096.0;
+    const planted::Weights weights("parameters", model.parameters());
+    Batch own = batch;
+    planted::at_data(own, model.device());
     model.parameters().clear_gradients();
-    PassResult result = model.pass(batch, options);
+    PassOptions used = options;
+    used.mtp_weight = planted::at_number("mtp", options.mtp_weight, model.device());
+    PassResult result = model.pass(own, used);
+    planted::at_loss(result, model.device());
     const bool scaled = model.arithmetic().dtype == at::kHalf;
-    backward(scaled ? result.loss.mul(kLossScale) : result.loss);
+    const double scale = planted::at_number("loss_scale", kLossScale, model.device());
+    backward(scaled ? result.loss.mul(scale) : result.loss);
     if (scaled) {
         for (const at::Tensor& value : model.parameters().trained()) {
             if (value.grad().defined()) value.mutable_grad().div_(kLossScale);
         }
     }
+    planted::at_gradients(model.parameters());
     return result;
 }
 
@@ -56,6 +65,7 @@ StepReport Trainer::step(const GradientHook& hook) {
 
 std::vector<double> Trainer::held_out_losses(std::int64_t batches) const {
     const c10::AutoGradMode no_gradients(false);
+    planted::at_evaluate(model_.device());
     std::vector<double> losses;
     for (std::int64_t index = 0; index < batches; ++index) {
         const Batch batch = pretraining_batch(seed_, Split::kHeldOut, index,
