@@ -34,6 +34,7 @@ Stage read_stage(const toml::table& table, Reading& reading) {
     const std::string kind = in.choice("kind", {"pretrain", "sft", "grpo"});
     Stage stage;
     stage.fleet = in.text_or("fleet", "");
+    stage.shared_fleet = in.text_or("shared_fleet", "");
     if (kind == "grpo") {
         stage.kind = StageKind::kGrpo;
         stage.updates = in.integer("updates", 1, kCountMax);
@@ -100,7 +101,7 @@ void check_fleet_names(const Campaign& campaign, TomlTable& training, Reading& r
     std::vector<std::string> names;
     for (const auto& fleet : campaign.fleets) names.push_back(fleet.name);
     for (const auto& stage : campaign.stages) {
-        for (const auto& used : {stage.fleet, stage.rollout_fleet}) {
+        for (const auto& used : {stage.fleet, stage.rollout_fleet, stage.shared_fleet}) {
             if (reading.error || used.empty() || std::ranges::find(names, used) != names.end())
                 continue;
             training.refuse("stage",
@@ -152,6 +153,11 @@ Campaign read_root(const toml::table& root, const std::string& path, Reading& re
         campaign.reference = part.text_or("reference", "cpu");
         part.refuse_unknown();
     }
+    for (const auto* compare : in.tables("compare", false)) {
+        auto part = reading.open(*compare, "compare");
+        campaign.compare_chips = part.texts_or("chips", {});
+        part.refuse_unknown();
+    }
     for (const auto* waiver : in.tables("waiver", false)) {
         campaign.waivers.push_back(read_waiver(*waiver, reading));
     }
@@ -174,6 +180,7 @@ Json stage_json(const Stage& stage) {
     }
     if (!stage.fleet.empty()) entry["fleet"] = stage.fleet;
     if (!stage.rollout_fleet.empty()) entry["rollout_fleet"] = stage.rollout_fleet;
+    if (!stage.shared_fleet.empty()) entry["shared_fleet"] = stage.shared_fleet;
     return entry;
 }
 

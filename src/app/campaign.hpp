@@ -29,6 +29,8 @@ struct Stage {
     std::int64_t prompt_tokens = 0;           // grpo: mean tokens of a prompt
     std::string fleet;                        // empty: the only fleet
     std::string rollout_fleet;                // grpo: empty: the same fleet
+    std::string
+        shared_fleet;  // trains the same stage beside `fleet`, each with its share of a batch
 };
 
 // So many chips of one kind on one network, as far as the user knows them.
@@ -69,6 +71,7 @@ struct Campaign {
     std::vector<std::string> devices;  // "auto" or names
     std::string reference = "cpu";
     std::vector<WaiverSpec> waivers;
+    std::vector<std::string> compare_chips;  // what `ascertain compare` compares; may be empty
 };
 
 // Reads a campaign from its text. `path` is where it came from: errors name it, and relative paths

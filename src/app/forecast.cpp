@@ -4,180 +4,95 @@
 
 #include <algorithm>
 #include <chrono>
-#include <cmath>
-#include <filesystem>
+#include <limits>
 
 #include "app/files.hpp"
 #include "model/parameters.hpp"
-#include "predict/goodput/published.hpp"
 
 namespace ascertain::app {
 namespace {
 
 constexpr std::size_t kDataFileBytesMax = 4u << 20;
-// Weights in bf16, fp32 master weights and two fp32 moments: what a resumable checkpoint holds.
-constexpr double kCheckpointBytesPerParameter = 2.0 + 4.0 + 4.0 + 4.0;
-
-// Decoding is bound by memory and by its longest answers: the share of the dense peak that rollout
-// generation reaches. Nobody measured it here, so it is wide.
-constexpr double kRolloutShareLow = 0.02;
-constexpr double kRolloutShareMid = 0.06;
-constexpr double kRolloutShareHigh = 0.15;
+constexpr std::int64_t kBatchParts = 32;  // a batch is split between two fleets in 32nds at finest
+// Chips of two kinds meet over routed Ethernet: the share of a port that one then gets. A guess.
+constexpr double kCrossFleetShare = 0.3;
+constexpr double kGradientBytes = 4.0;  // per parameter, summed in fp32
 
 model::Dtype dtype_of(const std::string& precision) {
     if (precision == "fp32") return model::Dtype::kFp32;
     return precision == "fp16" ? model::Dtype::kFp16 : model::Dtype::kBf16;
 }
 
-// What a prediction rests on most: the kind of its input with the largest spread.
-goodput::Kind weakest_kind(const cost::StepCost& step) {
-    const auto widest = std::ranges::max_element(step.basis, {}, &cost::Basis::spread);
-    if (widest == step.basis.end()) return goodput::Kind::kGuessed;
-    return goodput::kind_from(widest->kind).value_or(goodput::Kind::kGuessed);
-}
-
-goodput::Uncertain step_belief(const cost::StepCost& step, const parallel::Plan& plan) {
-    return {step.low_s, step.step_s, step.high_s, weakest_kind(step),
-            fmt::format("simulated step of {}", parallel::describe(plan))};
-}
-
-// Seconds to generate one update's answers: 2 FLOPs per active weight and token
-// (docs/formulas.md#rollout), spread over the fleet.
-goodput::Uncertain rollout_belief(const Stage& stage, const Situation& situation,
-                                  const catalog::Fleet& fleet) {
-    const auto& peak = fleet.chip.peak(catalog::Format::kBf16);
-    const double tokens = static_cast<double>(stage.prompts_per_update * stage.samples_per_prompt) *
-                          static_cast<double>(stage.response_tokens);
-    const auto counted = model::count_parameters(situation.architecture);
-    const double ideal = 2.0 * static_cast<double>(counted.multiplied) * tokens /
-                         (static_cast<double>(fleet.count) * peak.value->count);
-    return {ideal / kRolloutShareHigh, ideal / kRolloutShareMid, ideal / kRolloutShareLow,
-            goodput::Kind::kGuessed, "rollouts at 2 to 15 % of the dense peak"};
-}
-
-goodput::Uncertain sum(const goodput::Uncertain& a, const goodput::Uncertain& b) {
-    return {a.low + b.low, a.mid + b.mid, a.high + b.high, b.kind, a.source + "; " + b.source};
-}
-
-Result<goodput::StageInput> stage_input(const StageForecast& forecast, const Situation& situation) {
-    const Stage& stage = forecast.stage;
-    if (forecast.search.plans.empty()) {
-        return Error{ErrorCode::kUnknownValue,
-                     fmt::format("no plan for the {} stage fits in memory: {}", name_of(stage.kind),
-                                 forecast.search.nothing_fits),
-                     situation.campaign.path};
+// Gradients that are reduced inside each fleet cross over the ports of the smaller one, all at
+// once.
+double exchange_seconds(const Situation& situation, std::size_t a, std::size_t b) {
+    double rate = 0.0;
+    for (const std::size_t which : {a, b}) {
+        const catalog::Fleet& fleet = situation.fleets[which];
+        if (!fleet.scale_out.per_direction_per_chip.known()) return 0.0;
+        const double ports =
+            fleet.scale_out.per_direction_per_chip.value->count * static_cast<double>(fleet.count);
+        rate = rate == 0.0 ? ports : std::min(rate, ports);
     }
-    const auto& best = forecast.search.plans.front();
-    goodput::StageInput input;
-    input.kind = name_of(stage.kind);
-    input.step_s = step_belief(best.cost, best.plan);
-    input.devices = situation.fleets[forecast.fleet].count;
-    if (stage.kind == StageKind::kGrpo) {
-        const std::size_t rollouts = fleet_of(
-            situation.campaign, stage.rollout_fleet.empty() ? stage.fleet : stage.rollout_fleet);
-        input.steps = static_cast<double>(stage.updates);
-        input.step_s =
-            sum(input.step_s, rollout_belief(stage, situation, situation.fleets[rollouts]));
-    } else {
-        input.tokens = stage.tokens;
-        input.tokens_per_step =
-            static_cast<double>(stage.sequence_length * stage.global_batch_sequences);
-    }
-    return input;
-}
-
-// The parts of a step that are no compute, for the waterfall.
-std::vector<goodput::StepShare> step_shares(const cost::StepCost& step) {
-    const auto share = [&](std::initializer_list<cost::Part> parts) {
-        double seconds = 0.0;
-        for (const auto part : parts) seconds += step.parts[static_cast<std::size_t>(part)];
-        return std::max(0.0, seconds / step.step_s);
-    };
-    using cost::Part;
-    return {{"bubble", share({Part::kBubble})},
-            {"exposed_communication",
-             share({Part::kTp, Part::kCp, Part::kEp, Part::kFsdp, Part::kPp, Part::kDp})},
-            {"host", share({Part::kHost, Part::kOverhead})}};
-}
-
-template <typename Q>
-goodput::Uncertain figure_belief(const catalog::Figure<Q>& figure) {
-    const double middle = figure.value->count;
-    const double spread = goodput::kScore90 * figure.spread();
-    return {figure.low ? figure.low->count : middle / (1.0 + spread), middle,
-            figure.high ? figure.high->count : middle * (1.0 + spread),
-            goodput::kind_from(catalog::name_of(figure.kind)).value_or(goodput::Kind::kGuessed),
-            figure.source};
-}
-
-// Nobody names a price for this chip: then what the catalog's priced chips rent for, per bf16
-// FLOP/s, from the cheapest to the dearest. A guess, and marked as one.
-std::optional<goodput::Uncertain> rent_by_analogy(const catalog::Catalog& known,
-                                                  const catalog::Chip& chip) {
-    const auto& peak = chip.peak(catalog::Format::kBf16);
-    if (!peak.known()) return std::nullopt;
-    std::vector<double> rates;
-    for (const auto& other : known.chips()) {
-        const auto& others = other.peak(catalog::Format::kBf16);
-        if (!other.rental_per_hour.known() || !others.known()) continue;
-        rates.push_back(other.rental_per_hour.value->count / others.value->count);
-    }
-    if (rates.size() < 3) return std::nullopt;
-    std::ranges::sort(rates);
-    const double flops = peak.value->count;
-    return goodput::Uncertain{
-        rates.front() * flops, rates[rates.size() / 2] * flops, rates.back() * flops,
-        goodput::Kind::kGuessed,
-        fmt::format(
-            "no price is known for {}: rents of {} priced chips of the catalog, per bf16 FLOP/s",
-            chip.id, rates.size())};
-}
-
-void add_prices(goodput::Beliefs& beliefs, const Situation& situation, const FleetSpec& spec,
-                const catalog::Chip& chip) {
-    if (spec.price_per_chip_hour) {
-        beliefs.rent_usd_per_device_hour =
-            goodput::certain(spec.price_per_chip_hour->count, "campaign");
-    } else if (chip.rental_per_hour.known()) {
-        beliefs.rent_usd_per_device_hour = figure_belief(chip.rental_per_hour);
-    } else if (chip.purchase.known()) {
-        beliefs.capex_usd_per_device = figure_belief(chip.purchase);
-        beliefs.usd_per_kwh =
-            goodput::Uncertain{0.05, 0.08, 0.15, goodput::Kind::kGuessed, "industrial electricity"};
-    } else {
-        beliefs.rent_usd_per_device_hour = rent_by_analogy(situation.catalog, chip);
-    }
-    if (chip.power.known()) beliefs.power_w_per_device = figure_belief(chip.power);
-}
-
-// Whether runs on this die have been published, going by the measured steps behind the cost book.
-goodput::Platform platform_of(const catalog::Chip& chip, const cost::CostBook& book) {
-    std::vector<std::string> names = chip.aliases;
-    names.push_back(chip.id);
-    return book.resolve(names, "", 0, "").die_known ? goodput::Platform::kPublished
-                                                    : goodput::Platform::kUnproven;
-}
-
-void add_campaign(goodput::ProjectionInput& input, const Situation& situation) {
-    const Campaign& campaign = situation.campaign;
-    const FleetSpec& spec = campaign.fleets.front();
-    input.devices = spec.count;
-    input.devices_per_node = spec.chips_per_node;
-    input.spare_nodes = spec.spare_nodes;
-    input.confidence = campaign.decision.confidence;
-    if (campaign.decision.finish_within) input.deadline_s = campaign.decision.finish_within->count;
-    if (campaign.decision.budget) input.budget_usd = campaign.decision.budget->count;
-    const double parameters =
+    const auto parameters =
         static_cast<double>(model::count_parameters(situation.architecture).total);
-    input.beliefs.checkpoint_bytes =
-        goodput::certain(parameters * kCheckpointBytesPerParameter, "parameters x 14 bytes");
-    if (spec.checkpoint_bandwidth) {
-        input.beliefs.write_bytes_per_s =
-            goodput::certain(spec.checkpoint_bandwidth->count, "campaign");
+    return parameters * kGradientBytes / (rate * kCrossFleetShare);
+}
+
+Result<cost::SearchResult> search_for(const Situation& situation, std::size_t fleet,
+                                      const cost::TrainingJob& job, const cost::CostBook& book,
+                                      const cost::SearchOptions& options) {
+    const auto started = std::chrono::steady_clock::now();
+    auto found =
+        cost::find_plans(situation.architecture, situation.fleets[fleet], job, book, options);
+    if (!found) return found.error();
+    found->elapsed = {
+        std::chrono::duration<double>(std::chrono::steady_clock::now() - started).count()};
+    return found;
+}
+
+double fastest_s(const cost::SearchResult& found) {
+    return found.plans.empty() ? std::numeric_limits<double>::infinity()
+                               : found.plans.front().cost.step_s;
+}
+
+// Uneven work: tries every split of the batch in equal parts and keeps the one whose slower side is
+// fastest. Cost: two plan searches per split.
+Result<void> share_out(const Situation& situation, const cost::CostBook& book,
+                       const cost::SearchOptions& options, StageForecast& forecast,
+                       std::size_t partner) {
+    const std::int64_t batch = forecast.job.global_batch_sequences;
+    std::int64_t parts = kBatchParts;
+    while (parts > 2 && batch % parts != 0) parts /= 2;
+    if (batch % parts != 0) {
+        return Error{ErrorCode::kBadInput,
+                     fmt::format("{} sequences cannot be halved between two fleets", batch),
+                     "global_batch_sequences"};
     }
-    if (spec.restart_time)
-        input.beliefs.restart_s = goodput::certain(spec.restart_time->count, "campaign");
-    add_prices(input.beliefs, situation, spec, situation.fleets.front().chip);
+    SharedStage best{
+        partner, forecast.job, {}, exchange_seconds(situation, forecast.fleet, partner)};
+    cost::TrainingJob first = forecast.job;
+    double shortest_s = std::numeric_limits<double>::infinity();
+    for (std::int64_t k = 1; k < parts; ++k) {
+        cost::TrainingJob own = forecast.job;
+        cost::TrainingJob other = forecast.job;
+        own.global_batch_sequences = batch / parts * k;
+        other.global_batch_sequences = batch - own.global_batch_sequences;
+        auto here = search_for(situation, forecast.fleet, own, book, options);
+        if (!here) return here.error();
+        auto there = search_for(situation, partner, other, book, options);
+        if (!there) return there.error();
+        const double slower_s = std::max(fastest_s(*here), fastest_s(*there));
+        if (k > 1 && !(slower_s < shortest_s)) continue;
+        shortest_s = slower_s;
+        first = own;
+        best.job = other;
+        forecast.search = *std::move(here);
+        best.search = *std::move(there);
+    }
+    forecast.job = first;
+    forecast.shared = std::move(best);
+    return {};
 }
 
 }  // namespace
@@ -218,45 +133,24 @@ Result<std::vector<StageForecast>> forecast_stages(const Situation& situation,
                                                    const cost::SearchOptions& options) {
     std::vector<StageForecast> forecasts;
     for (const auto& stage : situation.campaign.stages) {
-        StageForecast forecast{stage,
-                               fleet_of(situation.campaign, stage.fleet),
-                               job_of(situation.campaign, stage),
-                               {}};
-        const auto started = std::chrono::steady_clock::now();
-        auto found = cost::find_plans(situation.architecture, situation.fleets[forecast.fleet],
-                                      forecast.job, book, options);
-        if (!found) return found.error();
-        forecast.search = *std::move(found);
-        forecast.search.elapsed = {
-            std::chrono::duration<double>(std::chrono::steady_clock::now() - started).count()};
+        StageForecast forecast;
+        forecast.stage = stage;
+        forecast.fleet = fleet_of(situation.campaign, stage.fleet);
+        forecast.rollout_fleet = fleet_of(
+            situation.campaign, stage.rollout_fleet.empty() ? stage.fleet : stage.rollout_fleet);
+        forecast.job = job_of(situation.campaign, stage);
+        if (stage.shared_fleet.empty()) {
+            auto found = search_for(situation, forecast.fleet, forecast.job, book, options);
+            if (!found) return found.error();
+            forecast.search = *std::move(found);
+        } else {
+            auto shared = share_out(situation, book, options, forecast,
+                                    fleet_of(situation.campaign, stage.shared_fleet));
+            if (!shared) return shared.error();
+        }
         forecasts.push_back(std::move(forecast));
     }
     return forecasts;
-}
-
-Result<goodput::Projection> forecast_months(const Home& home, const Situation& situation,
-                                            const cost::CostBook& book,
-                                            const std::vector<StageForecast>& stages,
-                                            const Measured& measured, std::uint64_t seed,
-                                            int histories) {
-    const std::string path = home.data("reliability/defaults.toml");
-    const auto text = read_file(path, kDataFileBytesMax);
-    if (!text) return text.error();
-    auto input =
-        goodput::parse_defaults(*text, path, platform_of(situation.fleets.front().chip, book));
-    if (!input) return input.error();
-    for (const auto& stage : stages) {
-        auto entry = stage_input(stage, situation);
-        if (!entry) return entry.error();
-        input->stages.push_back(*std::move(entry));
-    }
-    input->step_shares = step_shares(stages.front().search.plans.front().cost);
-    add_campaign(*input, situation);
-    input->soak = measured.soak;
-    input->blockers = measured.blockers;
-    input->seed = seed;
-    input->histories_per_draw = std::max(1, histories / input->belief_draws);
-    return goodput::project(*input);
 }
 
 }  // namespace ascertain::app

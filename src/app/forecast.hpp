@@ -2,6 +2,7 @@
 // each stage, and the months that follow from them.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -14,12 +15,23 @@
 
 namespace ascertain::app {
 
+// A second fleet that trains the same stage: each fleet has its own plan and its share of the
+// batch, and gradients cross between them once a step (docs/formulas.md#mixed-fleets).
+struct SharedStage {
+    std::size_t fleet = 0;
+    cost::TrainingJob job;  // with its share of the sequences
+    cost::SearchResult search;
+    double exchange_s = 0.0;  // of the gradients between the fleets
+};
+
 // One stage of training on its fleet: the job that the simulator prices, and the best plans for it.
 struct StageForecast {
     Stage stage;
     std::size_t fleet = 0;  // index into Situation::fleets
     cost::TrainingJob job;
     cost::SearchResult search;
+    std::size_t rollout_fleet = 0;      // grpo: whose chips write the answers
+    std::optional<SharedStage> shared;  // absent: one fleet trains
 };
 
 // The fitted constants of data/cost/constants.toml.
@@ -29,7 +41,7 @@ struct StageForecast {
 // together, its sequences rounded up to whole kilotokens so that they can be split.
 [[nodiscard]] cost::TrainingJob job_of(const Campaign& campaign, const Stage& stage);
 
-// Index of the fleet a stage runs on: the one it names, else the first.
+// Index of the fleet that is named, else the first.
 [[nodiscard]] std::size_t fleet_of(const Campaign& campaign, const std::string& name);
 
 // Plans for every stage, in order. A stage for which nothing fits has an empty list that says what
@@ -42,6 +54,12 @@ struct Measured {
     goodput::SoakEvidence soak;              // failures in so many device-hours
     std::vector<goodput::Blocker> blockers;  // open ones make the probability unknown
 };
+
+// What a projection of the campaign rests on before anything was measured: stages, one or two
+// fleets, prices, and the defaults of data/reliability. Errors: as forecast_months.
+[[nodiscard]] Result<goodput::ProjectionInput> projection_input(
+    const Home& home, const Situation& situation, const cost::CostBook& book,
+    const std::vector<StageForecast>& stages);
 
 // The months: finish date, cost, what would have to be true. kBadInput when a stage has no plan,
 // saying what would fit.

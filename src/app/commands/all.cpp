@@ -52,6 +52,14 @@ std::span<const Command> commands() {
                 "--format json\n"
                 "  ascertain simulate my.toml --trace step.json   open it in ui.perfetto.dev",
                 &declare_simulate},
+        Command{"compare",
+                "The same campaign on several fleets and mixes: dates, money, what is known",
+                "Examples:\n"
+                "  ascertain compare                              the story's question\n"
+                "  ascertain compare my.toml --chips h20-96gb,ascend-910c\n"
+                "  ascertain compare my.toml --chips h800-80gb-sxm:4096+ascend-910c:2048\n"
+                "  ascertain compare my.toml --chips h800-80gb-sxm~h20-96gb --delivered 1,0.5",
+                &declare_compare},
         Command{"score", "Predict published runs and say how wrong the predictor is",
                 "Examples:\n"
                 "  ascertain score                               the shipped runs, with the "

@@ -13,6 +13,7 @@ Run declare_devices(CLI::App& flags);
 Run declare_catalog(CLI::App& flags);
 Run declare_plan(CLI::App& flags);
 Run declare_simulate(CLI::App& flags);
+Run declare_compare(CLI::App& flags);
 Run declare_score(CLI::App& flags);
 Run declare_judge(CLI::App& flags);
 Run declare_report(CLI::App& flags);

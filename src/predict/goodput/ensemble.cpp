@@ -41,10 +41,12 @@ std::vector<double> shuffled_scores(Random random, int draws) {
 std::vector<Rows> latin_scores(std::uint64_t seed, int draws, double operations_correlation) {
     // Far from the streams of the histories, which count up from 0.
     constexpr std::uint64_t kFirstStream = std::uint64_t{1} << 63u;
+    constexpr std::uint64_t kCommonStream = kFirstStream + 29;  // never a row's: they go on at 30
     std::vector<Rows> scores(static_cast<std::size_t>(draws));
-    const std::vector<double> common = shuffled_scores(Random(seed, kFirstStream + kInputs), draws);
+    const std::vector<double> common = shuffled_scores(Random(seed, kCommonStream), draws);
     for (std::size_t row = 0; row < kInputs; ++row) {
-        const std::vector<double> own = shuffled_scores(Random(seed, kFirstStream + row), draws);
+        const std::vector<double> own =
+            shuffled_scores(Random(seed, kFirstStream + row + (row < 29 ? 0 : 1)), draws);
         const double sign = row_of(static_cast<Input>(row)).operations;
         const double shared = sign == 0.0 ? 0.0 : operations_correlation;
         for (std::size_t i = 0; i < scores.size(); ++i) {

@@ -73,6 +73,7 @@ struct History {
     bool corrupted_at_end = false;  // finished with a corruption that nobody had found
     std::int64_t defects = 0;
     std::int64_t nodes_repaired = 0;
+    std::vector<double> stage_end_s;  // wall time at which each stage ended, or the history did
     std::int64_t events = 0;
 };
 

@@ -42,6 +42,10 @@ constexpr std::array<InputRow, kInputs> kRows = {{
     {"power_w_per_device", "W", "soak (power)", 1e6, 0},
     {"power_usage_effectiveness", "ratio", "the site's meter", 10.0, 0},
     {"usd_per_kwh", "USD/kWh", "the site's contract", 1e3, 0},
+    {"second_failure_rate", "1/device_hour", "soak of the second fleet", 3600.0, 0},
+    {"second_rent_usd_per_device_hour", "USD/h", "an offer", 1e6, 0},
+    {"second_capex_usd_per_device", "USD", "an offer", 1e9, 0},
+    {"second_power_w_per_device", "W", "soak of the second fleet (power)", 1e6, 0},
 }};
 
 // The rows that are plain fields of Beliefs, in the order of the enumeration from kDetection on.
@@ -113,6 +117,7 @@ Uncertain* field_of(Beliefs& beliefs, Input row) {
 }
 
 std::optional<Uncertain> belief_of(const ProjectionInput& input, Input row) {
+    const std::optional<SecondFleet>& second = input.second;
     switch (row) {
         case kStep: return step_belief(input);
         case kFailureRate: {
@@ -134,6 +139,15 @@ std::optional<Uncertain> belief_of(const ProjectionInput& input, Input row) {
         case kPower: return input.beliefs.power_w_per_device;
         case kPowerUsage: return widened(input.beliefs.power_usage_effectiveness);
         case kTariff: return input.beliefs.usd_per_kwh;
+        case kSecondFailureRate: {
+            if (!second) return std::nullopt;
+            const GammaRate& rate = second->failure.rate;
+            return Uncertain{rate.quantile(0.1), rate.quantile(0.5), rate.quantile(0.9),
+                             second->failure.kind, second->failure.source};
+        }
+        case kSecondRent: return second ? second->rent_usd_per_device_hour : std::nullopt;
+        case kSecondCapex: return second ? second->capex_usd_per_device : std::nullopt;
+        case kSecondPower: return second ? second->power_w_per_device : std::nullopt;
         default: return widened(input.beliefs.*kFields[row - kDetection]);
     }
 }
@@ -144,6 +158,8 @@ Rows values_at(const ProjectionInput& input, const Rows& scores) {
         const auto row = static_cast<Input>(i);
         if (row == kFailureRate) {
             values[i] = posterior_of(input).quantile(normal_probability(scores[i]));
+        } else if (row == kSecondFailureRate && input.second) {
+            values[i] = input.second->failure.rate.quantile(normal_probability(scores[i]));
         } else if (const auto belief = belief_of(input, row)) {
             values[i] = std::min(value_at(widened(*belief), scores[i]), kRows[i].limit);
         }

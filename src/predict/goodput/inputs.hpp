@@ -45,8 +45,16 @@ enum Input : std::size_t {
     kPower,
     kPowerUsage,
     kTariff,
+    kSecondFailureRate,  // of the second fleet, where there is one
+    kSecondRent,
+    kSecondCapex,
+    kSecondPower,
     kInputs,
 };
+// Money moves no date.
+[[nodiscard]] constexpr bool moves_dates(Input row) {
+    return row < kRent || row == kSecondFailureRate;
+}
 
 // What is known about one row, apart from its belief.
 struct InputRow {

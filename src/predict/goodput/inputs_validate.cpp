@@ -25,6 +25,19 @@ Result<void> validate_stage(const StageInput& stage) {
     return {};
 }
 
+// A stage runs on fleets that there are.
+Result<void> validate_fleets(const ProjectionInput& input, const StageInput& stage) {
+    const std::size_t fleets = input.second ? 2 : 1;
+    if (stage.fleet >= fleets || stage.loose_fleet >= fleets ||
+        (stage.shared_devices > 0 && fleets < 2)) {
+        return missing("stages." + stage.kind, "runs on a second fleet, and none is described");
+    }
+    if (stage.devices < 0 || stage.shared_devices < 0 || stage.loose_devices < 0) {
+        return missing("stages." + stage.kind, "devices must not be negative");
+    }
+    return {};
+}
+
 Result<void> validate_decision(const ProjectionInput& input) {
     if (input.deadline_s && !(*input.deadline_s > 0.0 && *input.deadline_s <= kTimeMax_s)) {
         return missing("decision.finish_within",
@@ -72,6 +85,14 @@ Result<void> validate(const ProjectionInput& input) {
     if (input.stages.empty()) return missing("stages", "there is nothing to do: name a stage");
     for (const StageInput& stage : input.stages) {
         if (auto checked = validate_stage(stage); !checked) return checked;
+        if (auto checked = validate_fleets(input, stage); !checked) return checked;
+    }
+    if (input.second) {
+        if (auto checked = validate(input.second->failure.rate); !checked) return checked;
+        if (input.second->devices < 1 || input.second->devices_per_node < 1 ||
+            input.second->spare_nodes < 0) {
+            return missing("second fleet", "needs devices, devices per node and spares, none < 0");
+        }
     }
     if (auto checked = validate(input.failure.rate); !checked) return checked;
     if (auto checked = validate(input.soak); !checked) return checked;

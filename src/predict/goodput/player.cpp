@@ -6,12 +6,6 @@
 #include "base/assert.hpp"
 
 namespace ascertain::goodput {
-namespace {
-
-constexpr double kLooseAwayRatioMax =
-    0.9;  // a stage with fewer workers than this crawls, not stops
-
-}  // namespace
 
 Player::Streams::Streams(std::uint64_t seed, std::uint64_t index)
     : failure_class(seed, index * 16 + 5),
@@ -58,6 +52,9 @@ History Player::play(std::uint64_t seed, std::uint64_t index, Trace* trace) {
         handle(event);
     }
     history_.wall_s = seconds_from_ticks(engine_.now());
+    for (std::size_t i = stage_; i < stage_end_.size(); ++i) {
+        history_.stage_end_s[i] = history_.wall_s;
+    }
     history_.progress_ratio =
         static_cast<double>(position_) / static_cast<double>(stage_end_.back());
     for (std::size_t i = 0; i < kShares; ++i) history_.share_s[i] = seconds_from_ticks(booked_[i]);
@@ -90,8 +87,10 @@ void Player::begin(std::uint64_t seed, std::uint64_t index, Trace* trace) {
     position_ = durable_ = 0;
     stage_ = 0;
     corrupted_at_.reset();
-    spares_ = setup_.spare_nodes;
-    missing_ = missing_in_shape_ = 0;
+    spares_ = {setup_.spare_nodes, setup_.second_spare_nodes};
+    missing_ = {};
+    missing_in_shape_ = 0;
+    history_.stage_end_s.assign(stage_end_.size(), 0.0);
     loose_away_ = 0;
     slow_.clear();
     slow_ids_ = 0;
@@ -117,7 +116,7 @@ void Player::handle(const Event& event) {
         case kLooseFailure: on_loose_failure(); break;
         case kPhaseEnd: on_phase_end(); break;
         case kStageEnd: on_stage_end(); break;
-        case kRepaired: on_repaired(); break;
+        case kRepaired: on_repaired(event.token); break;
         case kLooseBack: on_loose_back(); break;
         case kCorruptionFound: on_corruption_found(event.token); break;
         case kSlowFound: on_slow_found(event.token); break;
@@ -176,7 +175,7 @@ void Player::on_loose_failure() {
     loose_away_ = std::min(loose, loose_away_ + setup_.devices_per_node);
     const bool replaced = streams_->failure_class.uniform() < failure.replaced_ratio;
     const Ticks away =
-        replaced && spares_ == 0
+        replaced && spares_[setup_.stages[stage_].loose_fleet] == 0
             ? ticks_from_seconds(failure.repair_s * draw_exponential(streams_->repair))
             : recovery_ticks(setup_.recovery.restart_s + setup_.recovery.swap_s);
     engine_.schedule(away, kLooseBack, 0);
@@ -261,14 +260,15 @@ void Player::on_maintenance() {
     enter(Phase::kMaintenance, stall + ticks_from_seconds(setup_.maintenance.duration_s));
 }
 
-void Player::on_repaired() {
-    ++spares_;
+void Player::on_repaired(std::size_t of) {
+    ++spares_[of];
     ++history_.nodes_repaired;
     note(Moment::kRepaired);
+    if (of != fleet()) return;
     if (phase_ == Phase::kWaiting) {
         leave_phase();
         staff(0);
-    } else if (running() && missing_ > 0) {
+    } else if (running() && missing_[of] > 0) {
         staff(stop_planned());  // grow back
     }
 }
@@ -278,7 +278,7 @@ void Player::on_phase_end() {
     leave_phase();
     if (ended == Phase::kDetecting) note(Moment::kDetected);
     // A node that was evicted during the restart needs another one.
-    if (ended != Phase::kRestarting || missing_ != missing_in_shape_) return staff(0);
+    if (ended != Phase::kRestarting || missing_[fleet()] != missing_in_shape_) return staff(0);
     if (setup_.recovery.failure_ratio > 0.0 &&
         streams_->recovery.uniform() < setup_.recovery.failure_ratio) {
         note(Moment::kRestartFailed);
@@ -296,6 +296,7 @@ void Player::on_stage_end() {
     book(Share::kStraggler, -rounding);
     position_ = durable_ = stage_end_[stage_];
     note(Moment::kStageDone, static_cast<std::int32_t>(stage_));
+    history_.stage_end_s[stage_] = seconds_from_ticks(engine_.now());
     if (stage_ + 1 == stage_end_.size()) {
         phase_ = Phase::kOver;
         history_.finished = true;

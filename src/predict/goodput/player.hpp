@@ -73,7 +73,7 @@ private:
     void on_defect();
     void on_corruption_found(std::uint32_t failure_class);
     void on_maintenance();
-    void on_repaired();
+    void on_repaired(std::size_t fleet);
     void on_phase_end();
     void on_stage_end();
 
@@ -86,6 +86,7 @@ private:
     void enter(Phase phase, Ticks duration);
     void leave_phase();  // books the time since the phase began
     void take_node_away(double repair_s);
+    [[nodiscard]] std::size_t fleet() const { return setup_.stages[stage_].fleet; }
     void staff(Ticks stall);  // spares in, or shrink, or wait; then restart
     void update_rates();
     void note(Moment moment, std::int32_t detail = -1);
@@ -123,8 +124,8 @@ private:
     Ticks durable_ = 0;            // work that the last checkpoint holds
     std::size_t stage_ = 0;
     std::optional<Ticks> corrupted_at_;
-    std::int64_t spares_ = 0;
-    std::int64_t missing_ = 0;                 // nodes the run lacks
+    std::array<std::int64_t, 2> spares_{};     // of each fleet
+    std::array<std::int64_t, 2> missing_{};    // nodes that the run lacks there
     std::int64_t missing_in_shape_ = 0;        // and those the present shape does without
     std::vector<std::int64_t> lemon_strikes_;  // of each lemon still there
     double infant_bound_ = 1.0;

@@ -124,21 +124,22 @@ void Player::leave_phase() {
 }
 
 void Player::take_node_away(double repair_s) {
-    ++missing_;
+    ++missing_[fleet()];
     engine_.schedule(ticks_from_seconds(repair_s * draw_exponential(streams_->repair)), kRepaired,
-                     0);
+                     static_cast<std::uint32_t>(fleet()));
 }
 
 void Player::staff(Ticks stall) {
-    const std::int64_t taken = std::min(spares_, missing_);
-    spares_ -= taken;
-    missing_ -= taken;
-    missing_in_shape_ = missing_;
+    std::int64_t& missing = missing_[fleet()];
+    const std::int64_t taken = std::min(spares_[fleet()], missing);
+    spares_[fleet()] -= taken;
+    missing -= taken;
+    missing_in_shape_ = missing;
     double factor = 1.0;
-    if (missing_ > 0) {
+    if (missing > 0) {
         const std::int64_t per_replica =
             std::max<std::int64_t>(setup_.elastic.nodes_per_replica, 1);
-        const std::int64_t lost = (missing_ + per_replica - 1) / per_replica;
+        const std::int64_t lost = (missing + per_replica - 1) / per_replica;
         const double lost_max =
             setup_.elastic.replicas_lost_ratio_max * static_cast<double>(replicas_);
         if (static_cast<double>(lost) > lost_max) {
@@ -170,13 +171,14 @@ void Player::update_rates() {
         (1.0 - lemons + lemons * failure.lemon_multiplier) /
         (1.0 - failure.lemon_ratio + failure.lemon_ratio * failure.lemon_multiplier);
     const double rate = failure.rate_per_device_s * infant_bound_;
-    arrivals_[kFailure].set_rate(engine_, rate * frailty * devices);
+    arrivals_[kFailure].set_rate(engine_, rate * frailty * devices * stage.failure_weight);
     arrivals_[kSlowing].set_rate(engine_, setup_.straggler.slow_rate_per_device_s * devices);
     arrivals_[kSiteOutage].set_rate(engine_, failure.site_rate_per_s);
     arrivals_[kDefect].set_rate(
         engine_, running() ? static_cast<double>(defects_left_) * setup_.defect.rate_per_s : 0.0);
-    arrivals_[kLooseFailure].set_rate(
-        engine_, failure.rate_per_device_s * static_cast<double>(stage.loose_devices));
+    arrivals_[kLooseFailure].set_rate(engine_, failure.rate_per_device_s *
+                                                   stage.loose_failure_weight *
+                                                   static_cast<double>(stage.loose_devices));
 }
 
 double Player::infant_factor() const {

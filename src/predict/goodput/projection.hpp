@@ -25,9 +25,12 @@ struct StageInput {
     double steps = 0.0;   // optimizer steps; 0: from tokens
     double tokens = 0.0;  // used when steps is 0
     double tokens_per_step = 0.0;
-    Uncertain step_s;                // seconds of one step on a healthy fleet, straggling left out
-    std::int64_t devices = 0;        // in lock-step; 0: the whole fleet
-    std::int64_t loose_devices = 0;  // rollout workers, which fail without stopping the rest
+    Uncertain step_s;                 // seconds of one step on a healthy fleet, straggling left out
+    std::int64_t devices = 0;         // of its fleet, in lock-step; 0: the whole fleet
+    std::int64_t loose_devices = 0;   // rollout workers, which fail without stopping the rest
+    std::size_t fleet = 0;            // 0: the first fleet, 1: the second
+    std::int64_t shared_devices = 0;  // of the other fleet, in lock-step with those
+    std::size_t loose_fleet = 0;      // whose devices the rollout workers are
 };
 
 // One kind of failure, in shares and in ratios to the inputs below.
@@ -92,11 +95,25 @@ struct FailurePrior {
     std::string source;
 };
 
+// Chips of another kind beside the first fleet: they fail, cost and draw power in their own way,
+// and their spares are no spares of the first. Both share the site and its operations.
+struct SecondFleet {
+    std::string name;
+    std::int64_t devices = 0;
+    std::int64_t devices_per_node = 8;
+    std::int64_t spare_nodes = 0;
+    FailurePrior failure;
+    std::optional<Uncertain> rent_usd_per_device_hour;
+    std::optional<Uncertain> capex_usd_per_device;
+    std::optional<Uncertain> power_w_per_device;
+};
+
 struct ProjectionInput {
     std::vector<StageInput> stages;
     std::int64_t devices = 0;
     std::int64_t devices_per_node = 8;
     std::int64_t spare_nodes = 0;
+    std::optional<SecondFleet> second;
     FailurePrior failure;
     SoakEvidence soak;  // none: zeros
     std::vector<FailureShape> failures;

@@ -30,12 +30,32 @@ RunSetup resolve(const ProjectionInput& input, const Rows& values, const Screws&
         return static_cast<std::int64_t>(
             std::llround(static_cast<double>(devices) * screws.devices));
     };
+    setup.devices = std::max<std::int64_t>(grown(input.devices), 1);
+    const auto own_devices = [&input](const StageInput& stage) {
+        if (stage.devices > 0) return stage.devices;
+        return stage.fleet == 0 || !input.second ? input.devices : input.second->devices;
+    };
+    const auto weight_of = [&](std::size_t fleet) {  // failures relative to the first fleet's
+        return fleet == 0 || values[kFailureRate] <= 0.0
+                   ? 1.0
+                   : values[kSecondFailureRate] / values[kFailureRate];
+    };
     for (const StageInput& stage : input.stages) {
         const double step_s = stage.step_s.mid * step_factor;
-        setup.stages.push_back({stage.kind, steps_of(stage) * step_s, step_s, grown(stage.devices),
-                                grown(stage.loose_devices)});
+        const auto own = static_cast<double>(own_devices(stage));
+        const auto shared = static_cast<double>(stage.shared_devices);
+        StageWork work{stage.kind, steps_of(stage) * step_s, step_s,
+                       grown(own_devices(stage) + stage.shared_devices),
+                       grown(stage.loose_devices)};
+        work.fleet = stage.fleet;
+        work.failure_weight =
+            (own * weight_of(stage.fleet) + shared * weight_of(1 - stage.fleet)) / (own + shared);
+        work.loose_fleet = stage.loose_fleet;
+        work.loose_failure_weight = weight_of(stage.loose_fleet);
+        setup.devices = std::max(setup.devices, work.devices);
+        setup.stages.push_back(std::move(work));
     }
-    setup.devices = std::max<std::int64_t>(grown(input.devices), 1);
+    if (input.second) setup.second_spare_nodes = grown(input.second->spare_nodes);
     setup.devices_per_node = input.devices_per_node;
     setup.spare_nodes = screws.spare_nodes.value_or(grown(input.spare_nodes));
     setup.stage_change_s = input.stage_change_s;
@@ -86,12 +106,39 @@ RunSetup resolve(const ProjectionInput& input, const Rows& values, const Screws&
     return setup;
 }
 
-Bill bill(const ProjectionInput& input, const Rows& values, const History& history) {
-    const Beliefs& beliefs = input.beliefs;
-    const auto devices =
-        static_cast<double>(input.devices + input.spare_nodes * input.devices_per_node);
+namespace {
+
+bool uses(const StageInput& stage, std::size_t fleet) {
+    return stage.fleet == fleet || stage.shared_devices > 0 ||
+           (stage.loose_devices > 0 && stage.loose_fleet == fleet);
+}
+
+// The part of the wall time for which a fleet is held: from the start of the first stage that uses
+// it to the end of the last. One fleet alone is held throughout.
+double held_ratio(const ProjectionInput& input, const History& history, std::size_t fleet) {
+    if (!input.second || history.wall_s <= 0.0) return 1.0;
+    std::optional<double> from;
+    double until = 0.0;
+    for (std::size_t i = 0; i < input.stages.size(); ++i) {
+        if (!uses(input.stages[i], fleet)) continue;
+        if (!from) from = i == 0 ? 0.0 : history.stage_end_s[i - 1];
+        until = history.stage_end_s[i];
+    }
+    return from ? std::max(0.0, until - *from) / history.wall_s : 0.0;
+}
+
+// Rows of one fleet's money.
+struct Prices {
+    const std::optional<Uncertain>& rent;
+    const std::optional<Uncertain>& capex;
+    const std::optional<Uncertain>& power;
+    double rent_usd, capex_usd, power_w;
+};
+
+Bill bill_of(const ProjectionInput& input, const Rows& values, const History& history,
+             const Prices& prices, double devices, double held) {
     Bill result;
-    if (beliefs.power_w_per_device) {
+    if (prices.power) {
         double busy_s = 0.0;
         for (const Share share : {Share::kUseful, Share::kRework, Share::kStraggler, Share::kShrunk,
                                   Share::kMonitoring}) {
@@ -99,16 +146,43 @@ Bill bill(const ProjectionInput& input, const Rows& values, const History& histo
         }
         const double full_s = busy_s + input.idle_power_ratio * (history.wall_s - busy_s);
         const double joules =
-            devices * values[kPower] * std::max(1.0, values[kPowerUsage]) * full_s;
+            devices * prices.power_w * std::max(1.0, values[kPowerUsage]) * full_s * held;
         result.energy_kwh = joules / 3.6e6;
     }
-    if (beliefs.rent_usd_per_device_hour) {
-        result.cost_usd = devices * values[kRent] * history.wall_s / kSecondsPerHour;
-    } else if (beliefs.capex_usd_per_device && result.energy_kwh && beliefs.usd_per_kwh) {
-        result.cost_usd = devices * values[kCapex] * history.wall_s / input.capex_lifetime_s +
+    const double held_s = history.wall_s * held;
+    if (prices.rent) {
+        result.cost_usd = devices * prices.rent_usd * held_s / kSecondsPerHour;
+    } else if (prices.capex && result.energy_kwh && input.beliefs.usd_per_kwh) {
+        result.cost_usd = devices * prices.capex_usd * held_s / input.capex_lifetime_s +
                           *result.energy_kwh * values[kTariff];
     }
     return result;
+}
+
+std::optional<double> sum_of(const std::optional<double>& a, const std::optional<double>& b) {
+    return a && b ? std::optional(*a + *b) : std::nullopt;
+}
+
+}  // namespace
+
+Bill bill(const ProjectionInput& input, const Rows& values, const History& history) {
+    const Beliefs& beliefs = input.beliefs;
+    const auto devices =
+        static_cast<double>(input.devices + input.spare_nodes * input.devices_per_node);
+    const Bill first =
+        bill_of(input, values, history,
+                {beliefs.rent_usd_per_device_hour, beliefs.capex_usd_per_device,
+                 beliefs.power_w_per_device, values[kRent], values[kCapex], values[kPower]},
+                devices, held_ratio(input, history, 0));
+    if (!input.second) return first;
+    const SecondFleet& fleet = *input.second;
+    const Bill second = bill_of(
+        input, values, history,
+        {fleet.rent_usd_per_device_hour, fleet.capex_usd_per_device, fleet.power_w_per_device,
+         values[kSecondRent], values[kSecondCapex], values[kSecondPower]},
+        static_cast<double>(fleet.devices + fleet.spare_nodes * fleet.devices_per_node),
+        held_ratio(input, history, 1));
+    return {sum_of(first.cost_usd, second.cost_usd), sum_of(first.energy_kwh, second.energy_kwh)};
 }
 
 }  // namespace ascertain::goodput

@@ -64,6 +64,13 @@ Result<void> validate_stages(const RunSetup& setup) {
         if (auto error = out_of_range({"step_s", stage.step_s, 0.0, stage.work_s * (1.0 + 1e-9)})) {
             return Error{error->code, error->message, where + ".step_s"};
         }
+        if (!(stage.failure_weight >= 0.0 && stage.failure_weight <= 1e6) ||
+            !(stage.loose_failure_weight >= 0.0 && stage.loose_failure_weight <= 1e6) ||
+            stage.fleet > 1 || stage.loose_fleet > 1) {
+            return Error{ErrorCode::kBadInput,
+                         "fleets are 0 and 1, failure weights lie between 0 and a million",
+                         where + ".fleet"};
+        }
         if (stage.devices < 0 || stage.devices > setup.devices || stage.loose_devices < 0 ||
             stage.loose_devices > kDevicesMax) {
             return Error{ErrorCode::kBadInput,
@@ -85,6 +92,8 @@ Result<void> validate(const RunSetup& setup) {
         {"devices", static_cast<double>(setup.devices), 1.0, static_cast<double>(kDevicesMax)},
         {"devices_per_node", static_cast<double>(setup.devices_per_node), 1.0, 1e4},
         {"spare_nodes", static_cast<double>(setup.spare_nodes), 0.0,
+         static_cast<double>(kDevicesMax)},
+        {"second_spare_nodes", static_cast<double>(setup.second_spare_nodes), 0.0,
          static_cast<double>(kDevicesMax)},
         {"stage_change_s", setup.stage_change_s, 0.0, kLongestTime_s},
         {"monitoring_ratio", setup.monitoring_ratio, 0.0, 10.0},
@@ -156,8 +165,13 @@ double total_work_s(const RunSetup& setup) {
 double interruption_rate_per_s(const RunSetup& setup) {
     double loud = 0.0;
     for (const FailureClass& one : setup.failure.classes) loud += one.silent ? 0.0 : one.share;
-    return setup.failure.rate_per_device_s * static_cast<double>(setup.devices) * loud +
-           setup.failure.site_rate_per_s + setup.defect.outstanding * setup.defect.rate_per_s;
+    double weighted = 0.0;  // devices of the stage that fails most often
+    for (const StageWork& stage : setup.stages) {
+        const std::int64_t devices = stage.devices > 0 ? stage.devices : setup.devices;
+        weighted = std::max(weighted, static_cast<double>(devices) * stage.failure_weight);
+    }
+    return setup.failure.rate_per_device_s * weighted * loud + setup.failure.site_rate_per_s +
+           setup.defect.outstanding * setup.defect.rate_per_s;
 }
 
 double checkpoint_interval_s(const RunSetup& setup) {

@@ -21,6 +21,12 @@ struct StageWork {
     // Devices that fail without stopping the others (rollout workers of RL): each one away slows
     // the stage by its share until it is repaired or replaced.
     std::int64_t loose_devices = 0;
+    // Where there are two fleets: whose spares the devices in lock-step draw on (0 or 1), and how
+    // often each of them fails, relative to `FailureModel::rate_per_device_s`; so for loose ones.
+    std::size_t fleet = 0;
+    double failure_weight = 1.0;
+    std::size_t loose_fleet = 0;
+    double loose_failure_weight = 1.0;
 };
 
 // A kind of interruption. Shares of all classes add up to 1.
@@ -114,6 +120,7 @@ struct RunSetup {
     std::int64_t devices = 0;
     std::int64_t devices_per_node = 8;
     std::int64_t spare_nodes = 0;
+    std::int64_t second_spare_nodes = 0;  // of the second fleet: chips of another kind
     double stage_change_s = 0.0;
     double monitoring_ratio = 0.0;  // 0.01: watching costs 1 % of the step
     FailureModel failure;

@@ -62,8 +62,9 @@ std::vector<Lying> lay_out(const ProjectionInput& input) {
     operations.bar.low = 0.1;  // of all sites: a tenth are better, a tenth worse
     operations.bar.high = 0.9;
     operations.bar.settled_by = "trial (kill and resume, checkpoint timing) and soak";
-    for (std::size_t i = 0; i < kRent; ++i) {  // money moves no date
+    for (std::size_t i = 0; i < kInputs; ++i) {
         const auto row = static_cast<Input>(i);
+        if (!moves_dates(row)) continue;
         const auto belief = belief_of(input, row);
         if (!belief || !(belief->high > belief->low)) continue;
         Lying one;
