@@ -163,6 +163,25 @@ class Simulator(Case):
         self.assertEqual(result.returncode, 2, result.stdout + result.stderr)
         self.assertIn("memory", (result.stdout + result.stderr).lower())
 
+    def test_compare_puts_one_campaign_on_several_fleets_and_mixes(self):
+        campaign = self.campaign()
+        result = run("compare", campaign, "--chips", "h800-80gb-sxm:2048,h800-80gb-sxm:2048+ascend-910c:512,h20-96gb:8",
+                     "--histories", "96", "--format", "json")
+        self.assertEqual(result.returncode, 0, result.stderr)
+        document = json.loads(result.stdout)
+        self.assertEqual(faults("comparison", document), [])
+        alone, mix, small = document["rows"]
+        self.assertEqual(mix["stages"][-1]["answers_by"], "ascend-910c")
+        self.assertIn("ascend-910c training step times", [item["what"] for item in mix["unknown"]])
+        self.assertEqual(alone["stages"][0]["trained_by"], mix["stages"][0]["trained_by"])
+        self.assertIsNone(small["projection"])  # 671 G parameters do not fit on eight chips
+        self.assertIn("fits", small["refused_because"])
+        again = run("compare", campaign, "--chips", "h800-80gb-sxm:2048", "--histories", "96", "--format", "json")
+        self.assertEqual(json.loads(again.stdout)["rows"][0], alone)
+        self.assert_refused(run("compare", campaign, "--chips", "h800-80gb:2048+"), 64, "a chip is missing")
+        self.assert_refused(run("compare", campaign, "--chips", "h80-80gb-sxm"), 65, "h800-80gb-sxm")
+        self.assert_refused(run("compare", campaign), 64, "--chips")
+
 
 if __name__ == "__main__":
     unittest.main(verbosity=1)

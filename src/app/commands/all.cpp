@@ -16,13 +16,14 @@ std::span<const Command> commands() {
             "long\n"
             "  ascertain qualify my.toml --out DIR --resume   go on where a run was interrupted",
             &declare_qualify},
-        Command{"ops", "Are the model's operators there, right and repeatable on a device?",
-                "Examples:\n"
-                "  ascertain ops --model config.json --device cuda:0\n"
-                "  ascertain ops --cases recorded.json --device npu:0    a trainer's own operators\n"
-                "  ascertain ops --case OUT/cases/ID.json --seed 7 --device npu:0    one failure "
-                "again",
-                &declare_ops},
+        Command{
+            "ops", "Are the model's operators there, right and repeatable on a device?",
+            "Examples:\n"
+            "  ascertain ops --model config.json --device cuda:0\n"
+            "  ascertain ops --cases recorded.json --device npu:0    a trainer's own operators\n"
+            "  ascertain ops --case OUT/cases/ID.json --seed 7 --device npu:0    one failure "
+            "again",
+            &declare_ops},
         Command{"trial",
                 "Does a small model of the same structure learn on a device as on the reference?",
                 "Examples:\n"
@@ -70,6 +71,11 @@ std::span<const Command> commands() {
                 "Fitted rows are marked: their errors say little. docs/validation.md shows the "
                 "rest.",
                 &declare_score},
+        Command{"calibrate", "Turn a run's evidence into a chip file marked measured",
+                "Examples:\n"
+                "  ascertain calibrate DIR --chip ascend-910b2 --out mine.toml\n"
+                "  ascertain compare my.toml --chips mine.toml,ascend-910b2",
+                &declare_calibrate},
         Command{"judge", "Judge a run's evidence again: the same evidence gives the same verdict",
                 "Examples:\n  ascertain judge DIR\n  ascertain judge DIR --format json",
                 &declare_judge},
