@@ -127,7 +127,7 @@ Result<std::vector<DeviceMeasurements>> measurements_in(
     const auto at = [&devices](const std::string& name) -> DeviceMeasurements& {
         const auto found = std::ranges::find(devices, name, &DeviceMeasurements::device);
         if (found != devices.end()) return *found;
-        devices.push_back({.device = name});
+        devices.push_back({name, {}, {}, {}, {}});
         return devices.back();
     };
     std::map<std::string, evidence::Prediction> foretold;  // by check, device and metric

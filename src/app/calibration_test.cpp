@@ -99,10 +99,11 @@ TEST(Calibration, ControlsAreNoMeasurements) {
 }
 
 TEST(Calibration, AMissOfThePredictionIsAFinding) {
-    evidence::Prediction foretold{.id = "speed.gemm.x",
-                                  .check = "speed.gemm",
-                                  .device = "npu:0",
-                                  .metric = "seconds_median.x"};
+    evidence::Prediction foretold;
+    foretold.id = "speed.gemm.x";
+    foretold.check = "speed.gemm";
+    foretold.device = "npu:0";
+    foretold.metric = "seconds_median.x";
     foretold.low = 1.0;
     foretold.high = 2.0;
     evidence::Record prediction;

@@ -14,7 +14,8 @@ ProjectionInput two_stages() {
     input.stages = {{.kind = "pretrain", .steps = kDay, .step_s = step},
                     {.kind = "sft", .steps = kDay, .step_s = step, .fleet = 1}};
     input.devices = 1000;
-    input.second = SecondFleet{.name = "second", .devices = 500};
+    input.second.emplace();
+    input.second->devices = 500;
     input.failure.rate = {1.0, 1e4};
     input.second->failure.rate = {4.0, 1e4};
     input.failures = {{.name = "any"}};
