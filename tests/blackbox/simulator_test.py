@@ -172,7 +172,7 @@ class Simulator(Case):
         self.assertEqual(faults("comparison", document), [])
         alone, mix, small = document["rows"]
         self.assertEqual(mix["stages"][-1]["answers_by"], "ascend-910c")
-        self.assertIn("ascend-910c training step times", [item["what"] for item in mix["unknown"]])
+        self.assertIn("ascend-910c power.board", [item["what"] for item in mix["unknown"]])
         self.assertEqual(alone["stages"][0]["trained_by"], mix["stages"][0]["trained_by"])
         self.assertIsNone(small["projection"])  # 671 G parameters do not fit on eight chips
         self.assertIn("fits", small["refused_because"])
