@@ -187,9 +187,8 @@ Result<std::string> calibrated_chip(std::string_view base_text, const std::strin
         return fmt::format("{} on {}{}{}", evidence_directory, measured.device,
                            record.empty() ? "" : ", ", record);
     };
-    root.insert_or_assign("id", base->id + "-calibrated");
+    // The id stays: constants fitted to this die go with it, and a file of the user's replaces ours.
     root.insert_or_assign("name", base->name + ", calibrated");
-    root.erase("aliases");
     if (const auto& range = measured.matmul_flops_per_s)
         put_matmul(root, *base, *range, source(range->record));
     if (const auto& range = measured.streamed_bytes_per_s)

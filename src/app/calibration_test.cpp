@@ -61,7 +61,7 @@ catalog::Chip calibrated(const std::vector<evidence::Record>& records) {
 
 TEST(Calibration, WhatWasMeasuredReplacesTheFigureAndIsMarked) {
     const auto chip = calibrated({timed(300e12)});
-    EXPECT_EQ(chip.id, "ascend-910b2-calibrated");
+    EXPECT_EQ(chip.id, "ascend-910b2");
     EXPECT_EQ(chip.achieved.rate.kind, catalog::Kind::kMeasured);
     EXPECT_NEAR(chip.achieved.rate.value->count, 300e12, 1.0);
     EXPECT_NEAR(*chip.achieved.fraction.value, 300.0 / 353.89, 1e-9);
