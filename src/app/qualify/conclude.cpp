@@ -1,12 +1,16 @@
 #include "app/qualify/conclude.hpp"
 
+#include <filesystem>
+
 #include "app/files.hpp"
 #include "decide/judge/judge.hpp"
 #include "decide/report/html.hpp"
 #include "decide/report/junit.hpp"
 #include "decide/report/openmetrics.hpp"
+#include "decide/report/vendor_script.hpp"
 
 namespace ascertain::app {
+namespace fs = std::filesystem;
 namespace {
 
 constexpr std::size_t kDataFileBytesMax = 4u << 20;
@@ -74,6 +78,13 @@ Result<void> write_reports(const Home& home, const std::string& directory,
         {"metrics.txt", report::openmetrics(verdict)}};
     for (const auto& [name, text] : documents) {
         const auto written = write_file(directory + "/" + name, text);
+        if (!written) return written.error();
+    }
+    const auto scripts = report::vendor_scripts({verdict, records, "", {}});
+    std::error_code failed;
+    if (!scripts.empty()) fs::create_directories(fs::path(directory) / "vendor", failed);
+    for (const auto& script : scripts) {
+        const auto written = write_file(directory + "/" + script.file, script.text);
         if (!written) return written.error();
     }
     return {};

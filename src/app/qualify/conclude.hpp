@@ -21,8 +21,8 @@ namespace ascertain::app {
 [[nodiscard]] Result<judge::Verdict> verdict_of(const std::vector<evidence::Record>& records,
                                                 const judge::CriteriaSet& criteria);
 
-// Writes verdict.json, report.html, report.xml and metrics.txt into `directory`, each whole or not
-// at all. kEvidence.
+// Writes verdict.json, report.html, report.xml, metrics.txt and a vendor script per failure into
+// `directory`, each whole or not at all. kEvidence.
 [[nodiscard]] Result<void> write_reports(const Home& home, const std::string& directory,
                                          const std::vector<evidence::Record>& records,
                                          const judge::Verdict& verdict);

@@ -122,6 +122,13 @@ std::string details_of(const Material& material, const CheckVerdict& check) {
     fact("Seed", fmt::format("{}", check.seed));
     fact("Records", record_links(material, check.records));
     html += "</dl>\n";
+    for (const VendorScript& script : material.scripts) {
+        if (script.check != check.id || script.device != check.device) continue;
+        html += fmt::format(
+            "<p class=\"command\">For the vendor, needs nothing but torch: <a "
+            "href=\"{0}\">{0}</a></p>\n",
+            escaped(script.file));
+    }
     if (check.reproduce.empty()) return html;
     return html + fmt::format("<p class=\"command\">Run exactly this again: {}</p>\n",
                               code(check.reproduce));

@@ -47,7 +47,8 @@ std::string scripts(std::string_view chart_js) {
 }  // namespace
 
 std::string html(const ReportInput& input) {
-    const Material material = gather(input);
+    Material material = gather(input);
+    material.scripts = vendor_scripts(material);
     std::string page = head(material);
     page += "<body>\n<main>\n" + verdict_banner(material);
     page += kContents;

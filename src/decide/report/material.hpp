@@ -9,6 +9,7 @@
 
 #include "decide/evidence/records.hpp"
 #include "decide/report/html.hpp"
+#include "decide/report/vendor_script.hpp"
 
 namespace ascertain::report {
 
@@ -33,6 +34,7 @@ struct Material {
     std::vector<const Record*> plans{};         // one per stage of the campaign
     const Record* projection = nullptr;         // the last one
     std::map<std::string, std::size_t, std::less<>> measured_index{};  // see measured() below
+    std::vector<VendorScript> scripts{};  // beside the report; filled by html() alone
 
     [[nodiscard]] const judge::Verdict& verdict() const { return input.verdict; }
     // The simulator's document, or null.
