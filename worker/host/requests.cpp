@@ -21,7 +21,7 @@ constexpr std::array kRequests = {
     Request{"replay", operators::replay},   Request{"repeat", operators::repeat},
     Request{"time", operators::time},       Request{"teacher_force", training::teacher_force},
     Request{"train", training::train},      Request{"check_cases", operators::check_cases},
-    Request{"logprobs", serving::logprobs},
+    Request{"logprobs", serving::logprobs}, Request{"support", operators::support},
 };
 
 }  // namespace

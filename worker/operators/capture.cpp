@@ -1,5 +1,6 @@
 #include "worker/operators/capture.hpp"
 
+#include <ATen/autocast_mode.h>
 #include <ATen/ops/_foreach_add.h>
 #include <ATen/ops/_fused_adamw.h>
 #include <ATen/ops/empty.h>
@@ -30,6 +31,8 @@ constexpr double kClipNorm = 1.0;
 // Moments exist for so many parameters at a time: a rank's share of a large model, its gradients
 // and its moments together would not fit where its weights just do.
 constexpr std::int64_t kOptimizerElements = std::int64_t{1} << 26;
+constexpr std::int64_t kGeneratedTokens = 2;
+constexpr std::string_view kGeneration = "generation";
 constexpr std::int64_t kTokensMax = std::int64_t{1} << 24;
 
 training::Batch random_batch(const model::Architecture& architecture, const CaptureOptions& options,
@@ -72,9 +75,43 @@ std::vector<Bucket> buckets_of(training::Parameters& parameters) {
     return buckets;
 }
 
+// Autocast for as long as it lives, where it is asked for.
+class Autocast {
+public:
+    Autocast(bool wanted, c10::DeviceType type, c10::ScalarType dtype)
+        : wanted_(wanted), type_(type) {
+        if (!wanted_) return;
+        at::autocast::set_autocast_dtype(type_, dtype);
+        at::autocast::set_autocast_enabled(type_, true);
+    }
+    ~Autocast() {
+        if (!wanted_) return;
+        at::autocast::clear_cache();
+        at::autocast::set_autocast_enabled(type_, false);
+    }
+    Autocast(const Autocast&) = delete;
+    Autocast& operator=(const Autocast&) = delete;
+
+private:
+    bool wanted_;
+    c10::DeviceType type_;
+};
+
 class Step {
 public:
-    Step(training::Model& model, training::Batch batch) : model_(model), batch_(std::move(batch)) {}
+    Step(training::Model& model, training::Batch batch, const CaptureOptions& options)
+        : model_(model), batch_(std::move(batch)), options_(options) {}
+
+    // A prompt and then single tokens, as rollouts and serving do it.
+    void generate(Recorder* recorder) {
+        if (recorder != nullptr) recorder->set_phase("generation");
+        const std::int64_t prompt = std::max<std::int64_t>(1, batch_.tokens.size(1) / 2);
+        training::KvCache cache;
+        cache.capacity = prompt + kGeneratedTokens;
+        static_cast<void>(model_.decode(batch_.tokens.narrow(1, 0, prompt), cache));
+        for (std::int64_t i = 0; i < kGeneratedTokens; ++i)
+            static_cast<void>(model_.decode(batch_.tokens.narrow(1, i, 1), cache));
+    }
 
     // One whole step. `recorder` is told of the phases; null: nothing is recorded.
     void run(Recorder* recorder) {
@@ -84,7 +121,12 @@ public:
         model_.parameters().clear_gradients();
         enter("forward");
         {
-            const at::Tensor loss = model_.pass(batch_, {}).loss;
+            at::Tensor loss;
+            {
+                const Autocast autocast(options_.autocast, model_.device().type(), options_.dtype);
+                loss = model_.pass(batch_, pass_options(recorder)).loss;
+            }
+            if (recorder != nullptr) recorder->name_recent("head");
             enter("backward");
             training::backward(loss);
         }
@@ -95,6 +137,16 @@ public:
     }
 
 private:
+    static training::PassOptions pass_options(Recorder* recorder) {
+        training::PassOptions options;
+        if (recorder != nullptr) {
+            options.observe = [recorder](const std::string& module, const at::Tensor&) {
+                recorder->name_recent(module);
+            };
+        }
+        return options;
+    }
+
     // The second update of these parameters: after the first, moments are what they are in a run.
     static void update(Bucket& bucket, Recorder* recorder) {
         std::vector<at::Tensor> first, second, steps;
@@ -117,6 +169,7 @@ private:
 
     training::Model& model_;
     training::Batch batch_;
+    const CaptureOptions& options_;
 };
 
 Json gemms_document(const Recording& recording) {
@@ -124,7 +177,7 @@ Json gemms_document(const Recording& recording) {
                            std::int64_t>;
     std::map<Key, std::int64_t> counts;
     for (const RecordedCall& call : recording.calls) {
-        if (!call.gemm) continue;
+        if (!call.gemm || call.phase == kGeneration) continue;
         counts[{call.op, call.phase, call.gemm->m, call.gemm->n, call.gemm->k, call.gemm->batch}] +=
             call.count;
     }
@@ -146,9 +199,27 @@ struct OperatorRow {
     std::int64_t count = 0;
     double seconds = 0.0;
     bool compute = true;
+    std::int64_t host_copies = 0;
+    double host_copy_bytes = 0.0;
     Json case_ids = Json::array();
     std::string without_case_reason;
 };
+
+// What the registration tables say and what was seen: copies between host and device inside an
+// operator are those of a fallback, whatever the tables say.
+void put_support(Json& item, const OperatorRow& row, std::string_view registered) {
+    const bool copied = row.host_copies > 0;
+    item["support"] = copied ? "fallback" : registered;
+    item["support_registered"] = registered;
+    item["host_copies"] = row.host_copies;
+    item["host_copy_bytes"] = row.host_copy_bytes;
+    const bool falls_back = registered == "fallback";
+    if (!copied && !falls_back) return;
+    item["support_reason"] = fmt::format(
+        "registration tables: {}; recorder: {} copies between host and device, {:.0f} bytes{}",
+        registered, row.host_copies, row.host_copy_bytes,
+        copied == falls_back ? "" : "; the two disagree");
+}
 
 Json operators_document(const Capture& captured, bool keep_time_shares, at::Device device) {
     using Key = std::tuple<std::string, std::string, std::string>;
@@ -161,6 +232,8 @@ Json operators_document(const Capture& captured, bool keep_time_shares, at::Devi
         OperatorRow& row = found->second;
         row.count += call.count;
         row.seconds += call.seconds;
+        row.host_copies += call.host_copies;
+        row.host_copy_bytes += call.host_copy_bytes;
         row.compute = call.compute;
         if (call.call_case) row.case_ids.push_back(id_of(*call.call_case));
         if (!call.without_case_reason.empty()) row.without_case_reason = call.without_case_reason;
@@ -173,11 +246,14 @@ Json operators_document(const Capture& captured, bool keep_time_shares, at::Devi
                      {"overload", overload},
                      {"phase", phase},
                      {"compute", row.compute},
-                     {"support", support_of(name, overload, device)},
                      {"count", row.count}};
+        put_support(item, row, support_of(name, overload, device));
+        const bool in_step = phase != kGeneration;
+        item["seconds"] = keep_time_shares ? Json(row.seconds) : Json(nullptr);
         item["share_of_step"] =
-            keep_time_shares ? Json(row.seconds / captured.step_s) : Json(nullptr);
+            keep_time_shares && in_step ? Json(row.seconds / captured.step_s) : Json(nullptr);
         if (!keep_time_shares) item["share_of_step_reason"] = "keep_time_shares is false";
+        if (!in_step) item["share_of_step_reason"] = "generation is no part of the training step";
         item["case_ids"] = row.case_ids;
         item["without_case_reason"] =
             row.without_case_reason.empty() ? Json(nullptr) : Json(row.without_case_reason);
@@ -220,6 +296,13 @@ Result<CaptureOptions> options_from(const Json& params) {
         if (!keep) return keep.error();
         options.keep_time_shares = *keep;
     }
+    for (const auto& [key, flag] :
+         {std::pair{"autocast", &options.autocast}, std::pair{"generation", &options.generation}}) {
+        if (!params.contains(key)) continue;
+        const Result<bool> value = flag_at(params, key, "params");
+        if (!value) return value.error();
+        *flag = *value;
+    }
     options.sequences = *sequences;
     options.sequence_length = *length;
     options.dtype = *known;
@@ -235,12 +318,14 @@ Capture capture_step(worker::Session& session, const model::Architecture& archit
         if (session.progress) session.progress(share, text, {});
     };
     report(0.0, "building the model");
-    training::Model model(
-        architecture,
-        {.arithmetic = {.dtype = options.dtype}, .device = session.device, .seed = options.seed});
-    Step step(model, random_batch(architecture, options, session.device));
+    training::Model model(architecture,
+                          {.arithmetic = {.dtype = options.autocast ? at::kFloat : options.dtype},
+                           .device = session.device,
+                           .seed = options.seed});
+    Step step(model, random_batch(architecture, options, session.device), options);
     report(0.2, "warming up");
     step.run(nullptr);
+    if (options.generation) step.generate(nullptr);
     synchronise(session.device);
     report(0.5, "recording one step");
     Capture captured;
@@ -249,9 +334,35 @@ Capture capture_step(worker::Session& session, const model::Architecture& archit
     step.run(&recorder);
     synchronise(session.device);
     const double wall_s = std::chrono::duration<double>(Clock::now() - start).count();
+    captured.step_s = std::max(1e-9, wall_s - recorder.overhead_s());
+    if (options.generation) step.generate(&recorder);
     captured.recording = recorder.stop();
-    captured.step_s = std::max(1e-9, wall_s - captured.recording.overhead_s);
     return captured;
+}
+
+namespace {
+
+// How the device comes by the operators that `params.expected` lists.
+Json expected_document(const Json& params, at::Device device) {
+    Json list = Json::array();
+    const auto expected = params.find("expected");
+    if (expected == params.end() || !expected->is_array()) return list;
+    for (const Json& entry : *expected) {
+        const Result<std::string> name = text_at(entry, "name", "expected");
+        const Result<std::string> overload = text_at(entry, "overload", "expected");
+        if (!name || !overload) continue;
+        list.push_back({{"name", *name},
+                        {"overload", *overload},
+                        {"support", support_of(*name, *overload, device)}});
+    }
+    return list;
+}
+
+}  // namespace
+
+Result<Json> support(worker::Session& session, const Json& params) {
+    return Json{{"observation", Json::array()},
+                {"expected", expected_document(params, session.device)}};
 }
 
 Result<Json> capture(worker::Session& session, const Json& params) {
@@ -270,6 +381,7 @@ Result<Json> capture(worker::Session& session, const Json& params) {
         {"cases", cases_document(captured.recording)},
         {"operators", operators_document(captured, options->keep_time_shares, session.device)},
         {"gemms", gemms_document(captured.recording)},
+        {"expected", expected_document(params, session.device)},
         {"step_s", captured.step_s},
         {"observation", to_json(observation)}};
 }

@@ -17,11 +17,13 @@ struct CaptureOptions {
     c10::ScalarType dtype = c10::ScalarType::BFloat16;  // working precision
     std::uint64_t seed = 0;
     bool keep_time_shares = true;
+    bool autocast = false;    // fp32 modules under torch's autocast, in place of our own casts
+    bool generation = false;  // tokens are generated after the step, with a cache
 };
 
 struct Capture {
     Recording recording;
-    double step_s = 0.0;  // the recorded step, without the time spent on recording
+    double step_s = 0.0;  // the recorded training step, without the time spent on recording
 };
 
 // Builds the model on the session's device and records one step after a warm-up: forward and loss,
@@ -31,5 +33,6 @@ struct Capture {
                                    const CaptureOptions& options);
 
 Result<Json> capture(worker::Session& session, const Json& params);
+Result<Json> support(worker::Session& session, const Json& params);
 
 }  // namespace ascertain::operators

@@ -53,6 +53,9 @@ struct OpenUnit : at::ObserverContext {
 
 // Units open on this thread: 0 outside, 1 in a unit, more in what it calls.
 thread_local int depth = 0;
+// Copies between devices in the unit that is open on this thread.
+thread_local std::int64_t copies_inside = 0;
+thread_local double bytes_inside = 0.0;
 
 }  // namespace
 
@@ -77,10 +80,30 @@ public:
         recording_ = true;
     }
 
+    void set_module(std::string module) {
+        const std::lock_guard lock(mutex_);
+        module_ = std::move(module);
+    }
+
+    void name_recent(const std::string& module) {
+        const std::lock_guard lock(mutex_);
+        std::vector<RecordedCall>& calls = recording_so_far_.calls;
+        for (; named_ < calls.size(); ++named_) {
+            if (!calls[named_].module.empty()) continue;
+            calls[named_].module = module;
+            if (calls[named_].call_case) calls[named_].call_case->module = module;
+        }
+    }
+
     void pause() {
         const std::lock_guard lock(mutex_);
         if (!paused_at_) paused_at_ = Clock::now();
         recording_ = false;
+    }
+
+    double overhead_s() {
+        const std::lock_guard lock(mutex_);
+        return recording_so_far_.overhead_s;
     }
 
     Recording stop() {
@@ -112,6 +135,7 @@ private:
         if (depth == 0 && !recording_) return nullptr;
         if (depth > 0) {
             ++depth;
+            note_copy(function);
             return std::make_unique<OpenUnit>();
         }
         const std::optional<c10::OperatorName> name = function.operator_name();
@@ -121,6 +145,8 @@ private:
         const KnownOperator& known = look_up(*name);
         if (!known.is_unit) return nullptr;
         depth = 1;
+        copies_inside = 0;
+        bytes_inside = 0.0;
         auto open = std::make_unique<OpenUnit>();
         open->counts = true;
         open->call = find_call(known, function.inputs());
@@ -130,12 +156,29 @@ private:
         return open;
     }
 
+    // An operator that is handed to the host copies its arguments there and its results back.
+    static void note_copy(const at::RecordFunction& function) {
+        const std::string_view name = function.name();
+        if (name != "aten::copy_" && name != "aten::_copy_from_and_resize") return;
+        const c10::ArrayRef<const c10::IValue> inputs = function.inputs();
+        if (inputs.size() < 2 || !inputs[0].isTensor() || !inputs[1].isTensor()) return;
+        const at::Tensor& to = inputs[0].toTensor();
+        const at::Tensor& from = inputs[1].toTensor();
+        if (!to.defined() || !from.defined()) return;
+        // One number is read back by healthy kernels too.
+        if (to.device().type() == from.device().type() || from.numel() <= 1) return;
+        ++copies_inside;
+        bytes_inside += static_cast<double>(from.nbytes());
+    }
+
     void end(const OpenUnit& open) {
         if (keep_times_) synchronise(device_);
         const Clock::time_point now = Clock::now();
         const std::lock_guard lock(mutex_);
         RecordedCall& call = recording_so_far_.calls[open.call];
         ++call.count;
+        call.host_copies += copies_inside;
+        call.host_copy_bytes += bytes_inside;
         if (call.call_case) call.call_case->count = call.count;
         if (keep_times_) call.seconds += seconds_between(open.start, now);
     }
@@ -167,6 +210,7 @@ private:
         call.op = known.schema->name();
         call.overload = known.schema->overload_name();
         call.phase = phase_;
+        call.module = module_;
         call.compute = known.computes;
         if (call.compute) {
             call.gemm = gemm_of(*known.schema, inputs);
@@ -188,6 +232,7 @@ private:
                 return;
             }
             described->phase = call.phase;
+            described->module = call.module;
             call.call_case = std::move(*described);
         } catch (const std::exception& error) {
             call.without_case_reason = error.what();
@@ -201,6 +246,8 @@ private:
     std::optional<Clock::time_point> paused_at_;
     std::mutex mutex_;
     std::string phase_;
+    std::string module_;
+    std::size_t named_ = 0;  // calls before this one have their module
     std::unordered_map<c10::OperatorName, KnownOperator> known_;
     std::unordered_map<std::string, std::size_t> places_;
     Recording recording_so_far_;
@@ -212,8 +259,17 @@ Recorder::~Recorder() = default;
 void Recorder::set_phase(std::string phase) {
     impl_->set_phase(std::move(phase));
 }
+void Recorder::set_module(std::string module) {
+    impl_->set_module(std::move(module));
+}
+void Recorder::name_recent(const std::string& module) {
+    impl_->name_recent(module);
+}
 void Recorder::pause() {
     impl_->pause();
+}
+double Recorder::overhead_s() const {
+    return impl_->overhead_s();
 }
 Recording Recorder::stop() {
     return impl_->stop();
@@ -224,7 +280,7 @@ std::string_view support_of(const std::string& op, const std::string& overload,
     c10::Dispatcher& dispatcher = c10::Dispatcher::singleton();
     const c10::DispatchKey key = c10::computeDispatchKey(at::kFloat, at::kStrided, device);
     const auto handle = dispatcher.findSchema({op, overload});
-    if (!handle) return "unknown";
+    if (!handle) return "missing";
     if (handle->hasKernelForDispatchKey(key)) return "native";
     // Structured operators are registered as their out form.
     for (const std::string& form :
@@ -237,7 +293,9 @@ std::string_view support_of(const std::string& op, const std::string& overload,
                                              c10::DispatchKey::CompositeExplicitAutograd}) {
         if (handle->hasKernelForDispatchKey(composite)) return "composite";
     }
-    return dispatcher.hasBackendFallbackForDispatchKey(key) ? "fallback" : "unknown";
+    if (dispatcher.hasBackendFallbackForDispatchKey(key)) return "fallback";
+    // Copies are dispatched by hand, to each device's own.
+    return op == "aten::copy_" ? "native" : "missing";
 }
 
 }  // namespace ascertain::operators

@@ -28,9 +28,12 @@ struct RecordedCall {
     std::string op;  // "aten::mm"
     std::string overload;
     std::string phase;
+    std::string module;   // where it was first seen, "" when nobody said
     bool compute = true;  // false: views, allocation, reading a scalar
     std::int64_t count = 0;
-    double seconds = 0.0;             // all calls together; 0 unless times are kept
+    double seconds = 0.0;          // all calls together; 0 unless times are kept
+    std::int64_t host_copies = 0;  // copies between devices inside it: how a fallback looks
+    double host_copy_bytes = 0.0;
     std::optional<Gemm> gemm;         // where it is a matrix product
     std::optional<Case> call_case;    // `count` filled in
     std::string without_case_reason;  // why there is none
@@ -54,7 +57,14 @@ public:
 
     // What the units from now on belong to. pause(): nothing is recorded until the next phase.
     void set_phase(std::string phase);
+    // The module that units from now on belong to.
+    void set_module(std::string module);
+    // Gives calls that were first seen since the last naming, and have no module yet, this one.
+    void name_recent(const std::string& module);
     void pause();
+
+    // Spent on looking at arguments, or paused, so far.
+    [[nodiscard]] double overhead_s() const;
 
     // Ends the recording.
     [[nodiscard]] Recording stop();
@@ -66,7 +76,7 @@ private:
 };
 
 // How the device comes by an operator: "native" (a kernel of its own), "composite" (made of other
-// operators), "fallback" (handed to another device), or "unknown".
+// operators), "fallback" (handed to another device), or "missing".
 [[nodiscard]] std::string_view support_of(const std::string& op, const std::string& overload,
                                           c10::Device device);
 

@@ -18,6 +18,8 @@ Run declare_ops(CLI::App& flags) {
     flags.add_option("--case", options->one_case,
                      "Replay one operator case: a file, or the id of one of the model's or of "
                      "--cases; --seed is then the seed of its inputs");
+    flags.add_flag("--autocast", options->autocast,
+                   "Run the step as fp32 modules under torch's autocast, not with our own casts");
     return [options](Terminal& terminal, const Home& home) {
         // Of given cases everything is asked that can be asked of an operator.
         if (options->only.empty() && !options->replays()) options->only = {"@compute"};

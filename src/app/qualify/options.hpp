@@ -34,6 +34,7 @@ struct QualifyOptions {
     // Of `ops` alone.
     std::string one_case;  // replay this: an id, or a file
     std::string cases;     // replay those of this file instead of capturing a step
+    bool autocast = false;  // the step runs under torch's autocast
     Format format = Format::kTable;
 
     // Given cases are replayed, not those that the model's step has.

@@ -36,7 +36,8 @@ Result<NarrowedModel> narrow(const Situation& situation, const std::vector<Stage
     return best;
 }
 
-qualification::SurveyQuestion survey_question(const Preparation& preparation, std::uint64_t seed) {
+qualification::SurveyQuestion survey_question(const Preparation& preparation,
+                                              const QualifyOptions& options) {
     qualification::SurveyQuestion question;
     question.architecture = model::to_json(preparation.narrowed.architecture);
     question.sequences = preparation.narrowed.sequences;
@@ -44,7 +45,8 @@ qualification::SurveyQuestion survey_question(const Preparation& preparation, st
     // fp8 training keeps its activations, and everything but linear layers, in bf16.
     const std::string& precision = preparation.situation.campaign.precision;
     question.dtype = precision == "fp8" ? "bf16" : precision;
-    question.seed = seed;
+    question.seed = options.seed;
+    question.autocast = options.autocast;
     return question;
 }
 
@@ -202,7 +204,7 @@ Result<Preparation> prepare(Terminal& terminal, const Home& home, const QualifyO
     const auto described = describe_all(preparation.crew, named);
     terminal.status("");
     if (!described) return described.error();
-    const Json params = qualification::capture_params(survey_question(preparation, options.seed));
+    const Json params = qualification::capture_params(survey_question(preparation, options));
     if (!needs_capture(options)) {
         preparation.capture_answer = Json::object();
     } else if (preparation.capture_answer.is_null()) {

@@ -125,6 +125,7 @@ bool add_measured_coverage(const Material& material, const std::string& device, 
     const RecordedAttempt* attempt = measured(material, kCoverage, device);
     if (attempt == nullptr) return false;
     for (const Json& entry : member(attempt->attempt.detail, "operators")) lister.add(entry, "");
+    for (const Json& entry : member(attempt->attempt.detail, "not_seen")) lister.add(entry, "");
     for (const Json& entry : member(attempt->attempt.detail, "missing"))
         lister.add(entry, text(member(entry, "support")).empty() ? "missing" : "");
     return true;

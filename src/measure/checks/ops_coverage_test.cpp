@@ -33,7 +33,8 @@ TEST(OpsCoverage, ADeviceWithEveryOperatorMissesNone) {
     });
     EXPECT_EQ(value_of(step, "operators_missing"), 0.0);
     EXPECT_EQ(value_of(step, "operators_expected"), 3.0);  // the view computes nothing
-    EXPECT_EQ(driver.asked.at(0).params, (Json{{"sequences", 1}}));
+    EXPECT_EQ(driver.asked.at(0).params["sequences"], 1);
+    EXPECT_EQ(driver.asked.at(0).params["expected"].size(), 2u);  // mm and silu; no view
 }
 
 TEST(OpsCoverage, NamesAndPricesWhatIsMissing) {
@@ -43,7 +44,7 @@ TEST(OpsCoverage, NamesAndPricesWhatIsMissing) {
     EXPECT_EQ(value_of(step, "operators_missing"), 1.0);
     EXPECT_EQ(value_of(step, "missing_share_of_step"), 0.25);
     const Json& missing = std::get<Done>(step).detail["missing"];
-    EXPECT_EQ(missing[0]["name"], "mm");
+    EXPECT_EQ(missing[0]["name"], "aten::mm");
     EXPECT_EQ(missing[0]["phase"], "backward");
 }
 
@@ -80,6 +81,99 @@ TEST(OpsCoverage, AStepThatRaisesIsTheDevicesError) {
         coverage().run([](const Request&) { return error("device_error", "no kernel for mm"); });
     EXPECT_TRUE(gave_up(step, GiveUp::Reason::kDeviceError));
     EXPECT_EQ(std::get<GiveUp>(step).message, "no kernel for mm");
+}
+
+// The device's step in seconds, each operator a tenth of the reference's time.
+Json timed(Json operators, double factor) {
+    for (Json& entry : operators) {
+        entry["seconds"] = factor * entry["share_of_step"].get<double>();
+        entry["count"] = 10;
+        entry["support"] = "native";
+    }
+    return operators;
+}
+Step on_npu(const Json& reference, const Json& answer) {
+    Driver driver("ops.coverage", {{"capture", Json::object()}, {"operators", reference}});
+    driver.device = "npu:0";
+    return driver.run([&](const Request&) { return result(answer); });
+}
+
+TEST(OpsCoverage, AFallbackIsPricedByTheTimeItCosts) {
+    const Json reference = timed(reference_operators(), 1.0);
+    Json here = timed(reference_operators(), 0.1);
+    here[2]["support"] = "fallback";  // silu, slower than the reference: 0.15 s instead of 0.0125 s
+    here[2]["support_registered"] = "fallback";
+    here[2]["host_copies"] = 4;
+    here[2]["seconds"] = 0.15;
+    const Step step = on_npu(reference, {{"operators", here}, {"step_s", 0.2}});
+    EXPECT_EQ(value_of(step, "operators_fallback"), 1.0);
+    EXPECT_EQ(value_of(step, "fallback_disagreements"), 0.0);
+    const Json& silu = std::get<Done>(step).detail["operators"][2];
+    // Without it the step would take 0.2 - 0.15 + 0.0125 s.
+    EXPECT_NEAR(silu["slowdown_ratio"].get<double>(), 0.2 / 0.0625, 1e-9);
+}
+
+TEST(OpsCoverage, WhatOnlyTablesOrOnlyTheRecorderSayIsAFallbackAndADisagreement) {
+    const Json reference = timed(reference_operators(), 1.0);
+    for (const int copies : {0, 4}) {
+        Json here = timed(reference_operators(), 0.1);
+        here[2]["support"] = "fallback";
+        here[2]["support_registered"] = copies == 0 ? "fallback" : "native";
+        here[2]["host_copies"] = copies;
+        const Step step = on_npu(reference, {{"operators", here}, {"step_s", 0.2}});
+        EXPECT_EQ(value_of(step, "operators_fallback"), 1.0);
+        EXPECT_EQ(value_of(step, "fallback_disagreements"), 1.0);
+    }
+}
+
+TEST(OpsCoverage, AnOperatorFarSlowerThanTheOthersIsSuspectedByTimeAlone) {
+    const Json reference = timed(reference_operators(), 1.0);
+    Json here = timed(reference_operators(), 0.01);
+    here[2]["seconds"] = 0.125;
+    const Step step = on_npu(reference, {{"operators", here}, {"step_s", 0.2}});
+    EXPECT_EQ(value_of(step, "operators_slow"), 1.0);
+    EXPECT_EQ(value_of(step, "operators_fallback"), 0.0);
+}
+
+TEST(OpsCoverage, AFusedKernelInItsPlaceIsNotMissing) {
+    Json here = reference_operators();
+    here.erase(2);
+    here.push_back(op("npu::fused_silu", "forward", 0.1));
+    const Json tables = {{{"name", "aten::silu"}, {"overload", ""}, {"support", "native"}}};
+    Step step = on_npu(reference_operators(), {{"operators", here}, {"expected", tables}});
+    EXPECT_EQ(value_of(step, "operators_missing"), 0.0);
+    EXPECT_EQ(value_of(step, "operators_not_seen"), 1.0);
+    // The tables have no kernel: nothing can have run in its place under its name.
+    const Json none = {{{"name", "aten::silu"}, {"overload", ""}, {"support", "missing"}}};
+    step = on_npu(reference_operators(), {{"operators", here}, {"expected", none}});
+    EXPECT_EQ(value_of(step, "operators_missing"), 1.0);
+}
+
+TEST(OpsCoverage, TheReferencesOwnKernelIsAskedOfNobodyElse) {
+    Json reference = reference_operators();
+    reference.push_back(
+        op("aten::_scaled_dot_product_flash_attention_for_cpu_backward", "backward", 0.1));
+    const Step step = on_npu(reference, {{"operators", reference_operators()}});
+    EXPECT_EQ(value_of(step, "operators_missing"), 0.0);
+}
+
+TEST(OpsCoverage, AStepThatRaisesNamesWhatTheTablesLack) {
+    Driver driver = coverage();
+    driver.device = "npu:0";
+    const Step step = driver.run([](const Request& request) {
+        if (request.kind == "capture") return error("unsupported", "no kernel for silu");
+        Json tables = Json::array();
+        for (const Json& asked : request.params["expected"]) {
+            const bool lacks = asked["name"] == "aten::silu";
+            tables.push_back({{"name", asked["name"]},
+                              {"overload", asked["overload"]},
+                              {"support", lacks ? "missing" : "native"}});
+        }
+        return result({{"expected", tables}});
+    });
+    EXPECT_EQ(value_of(step, "operators_missing"), 1.0);
+    EXPECT_EQ(std::get<Done>(step).detail["missing"][0]["name"], "aten::silu");
+    EXPECT_EQ(std::get<Done>(step).detail["step_failed"], "no kernel for silu");
 }
 
 }  // namespace

@@ -49,6 +49,7 @@ std::shared_ptr<const Subject> campaign_subject(const Survey& survey, const Tria
     subject.params = {{"dtype", trial.dtype},
                       {"capture", survey.capture},
                       {"operators", survey.operators},
+                      {"step_s", survey.step.count},
                       {"cases", std::move(cases)},
                       {"trial_architecture", trial.architecture},
                       {"recipe", trial.recipe},

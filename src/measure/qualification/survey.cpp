@@ -115,7 +115,9 @@ Json capture_params(const SurveyQuestion& question) {
             {"dtype", question.dtype},
             {"optimizer", "adamw"},
             {"seed", question.seed},
-            {"keep_time_shares", true}};
+            {"keep_time_shares", true},
+            {"generation", true},
+            {"autocast", question.autocast}};
 }
 
 Result<Survey> read_survey(Json capture, const Json& result) {

@@ -21,6 +21,7 @@ struct SurveyQuestion {
     std::int64_t sequence_length = 0;  // tokens
     std::string dtype;                 // "bf16"
     std::uint64_t seed = 0;            // below 2^53
+    bool autocast = false;
 };
 
 // The params of the `capture` request.
