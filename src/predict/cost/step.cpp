@@ -441,10 +441,15 @@ struct Priced {
     }
 };
 
-// Every uncertain input, moved by one standard deviation each way.
+// Every uncertain input, moved by one standard deviation each way. The closed form says by how much
+// the step changes, the exact schedule (`step_s`) from where: a hundred relaxations would cost more
+// than the whole search that this plan comes from.
 Result<std::vector<Influence>> tornado_of(const Priced& priced, const Machine& machine,
-                                          const catalog::Fleet& fleet) {
+                                          const catalog::Fleet& fleet, double step_s) {
     std::vector<Influence> list;
+    const Result<StepSeconds> base = priced.at(machine, Precision::kBound);
+    if (!base) return base.error();
+    const double scale = step_s / base->step_s;
     std::optional<Error> failed;
     const auto move = [&](std::string name, double spread, auto change) {
         if (spread <= 0.0 || failed) return;
@@ -452,12 +457,12 @@ Result<std::vector<Influence>> tornado_of(const Priced& priced, const Machine& m
         for (int side = 0; side < 2; ++side) {
             Machine moved = machine;
             change(moved, std::exp(side == 0 ? -spread : spread));
-            const Result<StepSeconds> result = priced.at(moved, Precision::kPeriod);
+            const Result<StepSeconds> result = priced.at(moved, Precision::kBound);
             if (!result) {
                 failed = result.error();
                 return;
             }
-            sides[side] = result->step_s;
+            sides[side] = result->step_s * scale;
         }
         list.push_back(
             {std::move(name), std::min(sides[0], sides[1]), std::max(sides[0], sides[1])});
@@ -523,7 +528,7 @@ Result<StepCost> step_cost(const Architecture& given, const catalog::Fleet& flee
     cost.mfu_ratio = tokens * model::flops_per_token(architecture, job.sequence_length).causal /
                      (cost.step_s * machine->devices * machine->peak_linear);
     cost.basis = basis_of(fleet, job, *machine, book);
-    Result<std::vector<Influence>> tornado = tornado_of(priced, *machine, fleet);
+    Result<std::vector<Influence>> tornado = tornado_of(priced, *machine, fleet, seconds->step_s);
     if (!tornado) return tornado.error();
     cost.tornado = std::move(tornado).value();
 

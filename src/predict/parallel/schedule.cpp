@@ -326,11 +326,9 @@ private:
 
     [[nodiscard]] Task resolve(std::size_t rank, std::int32_t at) const {
         const Op& op = schedule_.ops[index(at)];
-        const auto stage =
-            static_cast<std::size_t>(schedule_.stage_of(static_cast<std::int32_t>(rank), op.chunk));
-        const auto pipe = static_cast<std::size_t>(schedule_.pipe_of(op.chunk));
-        const std::size_t cell =
-            (pipe * stages_ + stage) * steps_ + static_cast<std::size_t>(op.micro_batch);
+        const std::size_t place = rank * static_cast<std::size_t>(schedule_.chunks) + op.chunk;
+        const std::size_t stage = out_.stage[place];
+        const std::size_t cell = out_.cells[place] + static_cast<std::size_t>(op.micro_batch);
         Task task;
         if (op.work == Work::kForward) {
             task.duration = times_.forward[stage];
@@ -377,6 +375,16 @@ Result<void> relax(const Schedule& schedule, const StageTimes& times, Relaxation
     out.busy.assign(ranks, 0.0);
     out.end.assign(ranks, 0.0);
     out.cursor.assign(schedule.first.begin(), schedule.first.end() - 1);
+    out.stage.clear();
+    out.cells.clear();
+    for (std::int32_t rank = 0; rank < schedule.ranks; ++rank)
+        for (std::int32_t chunk = 0; chunk < std::max(schedule.chunks, schedule.pipes); ++chunk) {
+            const std::int32_t stage = schedule.stage_of(rank, chunk);
+            out.stage.push_back(static_cast<std::size_t>(stage));
+            out.cells.push_back(
+                static_cast<std::size_t>(schedule.pipe_of(chunk) * schedule.stages + stage) *
+                static_cast<std::size_t>(schedule.micro_batches));
+        }
     Relaxer relaxer(schedule, times, out);
     for (bool moved = true; moved;) {
         moved = false;

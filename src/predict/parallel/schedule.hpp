@@ -64,6 +64,8 @@ struct Relaxation {
     std::vector<double> end;    // per rank: when its last op ends
     std::vector<double> start;  // per op, parallel to schedule.ops
     // Work space, kept between calls.
+    std::vector<std::size_t> stage;  // by rank * chunks + chunk: stage of the model
+    std::vector<std::size_t> cells;  // where that chunk's micro-batches begin in the ends below
     std::vector<double> forward_end;
     std::vector<double> backward_end;
     std::vector<std::int32_t> cursor;
