@@ -19,7 +19,47 @@ struct Options {
     Format format = Format::kTable;
     std::size_t stage = 1;
     cost::SearchOptions search;
+    std::vector<std::string> schedules, shardings, recomputes;  // by name
 };
+
+// Every enumerator up to `last`, by the name that results print.
+template <typename Enum>
+Result<void> choose(const std::vector<std::string>& names, std::string_view flag, Enum last,
+                    std::vector<Enum>& chosen) {
+    for (const std::string& name : names) {
+        std::string known;
+        bool found = false;
+        for (int i = 0; i <= static_cast<int>(last); ++i) {
+            const auto value = static_cast<Enum>(i);
+            known += fmt::format("{}{}", i == 0 ? "" : ", ", parallel::name_of(value));
+            if (parallel::name_of(value) != name) continue;
+            chosen.push_back(value);
+            found = true;
+        }
+        if (!found)
+            return Error{ErrorCode::kUsage,
+                         fmt::format("{} {}: unknown; there are {}", flag, name, known), ""};
+    }
+    return {};
+}
+
+Result<cost::SearchOptions> search_options(const Options& options) {
+    cost::SearchOptions search = options.search;
+    using namespace parallel;
+    if (const auto done =
+            choose(options.schedules, "--schedule", ScheduleKind::kDualPipeV, search.schedules);
+        !done)
+        return done.error();
+    if (const auto done =
+            choose(options.shardings, "--sharding", Sharding::kHsdp, search.shardings);
+        !done)
+        return done.error();
+    if (const auto done =
+            choose(options.recomputes, "--recompute", Recompute::kFull, search.recomputes);
+        !done)
+        return done.error();
+    return search;
+}
 
 std::string sharding_text(const parallel::Plan& plan) {
     return fmt::format("{}", parallel::name_of(plan.sharding));
@@ -104,6 +144,8 @@ int print(Terminal& terminal, const Situation& situation, const StageForecast& s
 }
 
 int run(Terminal& terminal, const Home& home, const Options& options) {
+    const auto search = search_options(options);
+    if (!search) return terminal.complain(search.error());
     auto situation = read_situation(home, options.inputs);
     if (!situation) return terminal.complain(situation.error());
     const auto book = read_cost_book(home);
@@ -117,7 +159,7 @@ int run(Terminal& terminal, const Home& home, const Options& options) {
     // Only the stage that is asked about is searched.
     situation->campaign.stages = {situation->campaign.stages[options.stage - 1]};
     terminal.status("searching plans …");
-    const auto stages = forecast_stages(*situation, *book, options.search);
+    const auto stages = forecast_stages(*situation, *book, *search);
     terminal.status("");
     if (!stages) return terminal.complain(stages.error());
     return print(terminal, *situation, stages->front(), options.format);
@@ -140,6 +182,10 @@ Run declare_plan(CLI::App& flags) {
     flags.add_option("--cp", options->search.cp, "Try only these context parallel sizes");
     flags.add_option("--ep", options->search.ep, "Try only these expert parallel sizes");
     flags.add_option("--micro-batch", options->search.micro_batch, "Try only these micro-batches");
+    flags.add_option("--vpp", options->search.vpp, "Try only these model chunks per rank");
+    flags.add_option("--schedule", options->schedules, "Try only these schedules, by name");
+    flags.add_option("--sharding", options->shardings, "Try only these shardings, by name");
+    flags.add_option("--recompute", options->recomputes, "Try only these recompute policies");
     add_format_flag(flags, options->format);
     return
         [options](Terminal& terminal, const Home& home) { return run(terminal, home, *options); };

@@ -283,6 +283,14 @@ Result<SearchResult> find_plans(const Architecture& architecture, const catalog:
     if (job.sequence_length < 1 || job.global_batch_sequences < 1)
         return Error{ErrorCode::kBadInput, "sequence length and global batch must be at least 1",
                      "training"};
+    const model::Position& position = architecture.position;
+    if (position.kind == model::PositionKind::kLearned && job.sequence_length > position.length_max)
+        return Error{
+            ErrorCode::kBadInput,
+            fmt::format("sequences of {} tokens, but the model learns a position table of {} "
+                        "rows: train on at most {} tokens, or give it a longer table",
+                        job.sequence_length, position.length_max, position.length_max),
+            "training.sequence_length"};
     TrainingJob gathering = job;
     gathering.sharded_weights = true;
     const Result<Machine> machine = resolve_machine(fleet, job, book);

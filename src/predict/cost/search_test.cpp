@@ -15,6 +15,17 @@ SearchResult search(const std::string& model, const catalog::Fleet& fleet, const
     return *result;
 }
 
+// GPT-3's config has 2,048 rows of learned positions: 4,096 tokens have none to look up.
+TEST(FindPlans, NamesThePositionTableThatIsTooShort) {
+    TrainingJob job = gpt3_job();
+    job.sequence_length = 4096;
+    const auto result = find_plans(shipped_model("gpt3-175b"), fleet_of("a100-80gb-sxm", 1024), job,
+                                   shipped_book(), {});
+    ASSERT_FALSE(result);
+    EXPECT_EQ(result.error().code, ErrorCode::kBadInput);
+    EXPECT_NE(result.error().text().find("position table of 2048 rows"), std::string::npos);
+}
+
 struct Space {
     const char* model;
     const char* chip;
