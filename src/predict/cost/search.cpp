@@ -145,10 +145,12 @@ private:
             plan.overlap_ep = plan.ep > 1 && (schedule == ScheduleKind::kDualPipe ||
                                               schedule == ScheduleKind::kDualPipeV);
             plan.sharding = Sharding::kZero1;
+            plan.sharding_group = 0;
             plan.recompute = Recompute::kNone;
             if (!parallel::plan_is_valid(padded, plan, devices, job_.batch())) return {};
             for (const Sharding sharding : shardings(plan)) {
                 plan.sharding = sharding;
+                plan.sharding_group = sharding == Sharding::kHsdp ? ranks_in_domain(plan) : 0;
                 const Result<const SharedCosts*> shared = shared_costs(padded, plan);
                 if (!shared) return shared.error();
                 if (*shared == nullptr) return {};
@@ -160,6 +162,9 @@ private:
             return {};
         };
         if (plan.pp == 1) return visit_variants(ScheduleKind::kNone, 1);
+        // GPipe takes as long as 1F1B and keeps more: only for those who ask for it.
+        if (!options_.schedules.empty() && allowed(ScheduleKind::kGPipe))
+            if (const auto done = visit_variants(ScheduleKind::kGPipe, 1); !done) return done;
         static constexpr std::array kPlain{ScheduleKind::k1F1B, ScheduleKind::kZbH1,
                                            ScheduleKind::kZbV, ScheduleKind::kDualPipe,
                                            ScheduleKind::kDualPipeV};
@@ -182,6 +187,12 @@ private:
         return {};
     }
 
+    // HSDP shards as far as the scale-up domain reaches and repeats beyond it.
+    [[nodiscard]] std::int64_t ranks_in_domain(const Plan& plan) const {
+        const std::int64_t ranks = plan.dp * plan.cp;
+        const auto reach = static_cast<std::int64_t>(whole_.domain) / plan.tp;
+        return divisors_up_to(ranks, std::max<std::int64_t>(1, reach)).back();
+    }
     [[nodiscard]] bool allowed(ScheduleKind schedule) const {
         const auto& list = options_.schedules;
         return list.empty() || std::find(list.begin(), list.end(), schedule) != list.end();

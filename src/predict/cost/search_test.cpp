@@ -26,6 +26,30 @@ TEST(FindPlans, NamesThePositionTableThatIsTooShort) {
     EXPECT_NE(result.error().text().find("position table of 2048 rows"), std::string::npos);
 }
 
+// What a person asks for is what is searched: every schedule has plans of its own, and HSDP's
+// groups end with the scale-up domain of 8.
+TEST(FindPlans, TriesOnlyTheSchedulesAndShardingsAskedFor) {
+    using enum parallel::ScheduleKind;
+    const catalog::Fleet fleet = fleet_of("a100-80gb-sxm", 1024);
+    for (const auto kind : {kGPipe, k1F1B, kInterleaved, kZbH1, kZbV, kDualPipe, kDualPipeV}) {
+        SearchOptions options;
+        options.schedules = {kind};
+        options.pp = {8};
+        options.recomputes = {parallel::Recompute::kFull};
+        const SearchResult found = search("gpt3-175b", fleet, gpt3_job(), options);
+        ASSERT_FALSE(found.plans.empty()) << parallel::name_of(kind) << found.nothing_fits;
+        for (const RankedPlan& ranked : found.plans) EXPECT_EQ(ranked.plan.schedule, kind);
+    }
+    SearchOptions options;
+    options.shardings = {parallel::Sharding::kHsdp};
+    options.tp = {2};
+    const SearchResult found =
+        search("llama-3.1-8b", fleet_of("a100-80gb-sxm", 64), gpt3_job(), options);
+    ASSERT_FALSE(found.plans.empty());
+    for (const RankedPlan& ranked : found.plans)
+        EXPECT_LE(ranked.plan.sharding_group * ranked.plan.tp, 8);
+}
+
 struct Space {
     const char* model;
     const char* chip;
