@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "base/text.hpp"
+#include "worker/operators/battery/batteries.hpp"
 #include "worker/operators/capture.hpp"
 #include "worker/operators/check_cases.hpp"
 #include "worker/operators/replay.hpp"
@@ -17,11 +18,17 @@ namespace ascertain::worker {
 namespace {
 
 constexpr std::array kRequests = {
-    Request{"describe", describe},          Request{"capture", operators::capture},
-    Request{"replay", operators::replay},   Request{"repeat", operators::repeat},
-    Request{"time", operators::time},       Request{"teacher_force", training::teacher_force},
-    Request{"train", training::train},      Request{"check_cases", operators::check_cases},
-    Request{"logprobs", serving::logprobs}, Request{"support", operators::support},
+    Request{"describe", describe},
+    Request{"capture", operators::capture},
+    Request{"replay", operators::replay},
+    Request{"repeat", operators::repeat},
+    Request{"time", operators::time},
+    Request{"teacher_force", training::teacher_force},
+    Request{"train", training::train},
+    Request{"check_cases", operators::check_cases},
+    Request{"logprobs", serving::logprobs},
+    Request{"support", operators::support},
+    Request{"numerics", operators::numerics},
 };
 
 }  // namespace

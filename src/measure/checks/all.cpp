@@ -4,10 +4,31 @@
 #include <array>
 
 #include "measure/checks/check.hpp"
+#include "measure/checks/ops_battery.hpp"
 #include "measure/checks/steps.hpp"
 
 namespace ascertain::checks {
 namespace {
+
+// A row whose question is a battery; each is a family of its own, so that each has a control.
+constexpr Definition battery(std::string_view id, std::string_view asks, double cost_s,
+                             StepFunction step,
+                             std::string_view tamper = R"({"kind": "scale", "amount": 0.01})") {
+    Definition definition;
+    definition.id = id;
+    definition.asks = asks;
+    definition.family = id;
+    definition.tamper = tamper;
+    definition.cost = {cost_s};
+    definition.step = step;
+    return definition;
+}
+
+constexpr Definition timed(Definition definition) {
+    definition.timing = true;
+    definition.required = false;
+    return definition;
+}
 
 // The controls' corruptions are small: a check that misses a tenth of a percent is no check.
 constexpr std::array kAll{
@@ -57,6 +78,62 @@ constexpr std::array kAll{
         .cost = {8.0},
         .step = ops_coverage,
     },
+    battery("ops.battery.integer_products",
+            "Are products of whole numbers, which have no rounding, exact in every size and "
+            "orientation?",
+            1.0, ops_battery<"integer_products">),
+    battery(
+        "ops.battery.shapes",
+        "Is every common operator right at awkward sizes: one, primes, around every tile, empty?",
+        1.0, ops_battery<"shapes">),
+    battery(
+        "ops.battery.layouts",
+        "Is every common operator right on views, and does it leave the memory around them alone?",
+        1.0, ops_battery<"layouts">),
+    battery("ops.battery.gradients", "Is every common operator's gradient right?", 1.0,
+            ops_battery<"gradients">),
+    battery("ops.battery.long_sums",
+            "Are long sums of products kept as exactly as fp32 keeps them, and without bias?", 1.0,
+            ops_battery<"long_sums">),
+    battery("ops.battery.attention",
+            "Is attention right, blind to the future, and the same for each sequence by itself?",
+            1.0, ops_battery<"attention">),
+    battery("ops.battery.special_values",
+            "Do NaN, infinities, zeros and the ends of the range do what IEEE 754 says?", 1.0,
+            ops_battery<"special_values">),
+    battery("ops.battery.indices", "Are whole numbers, ties, duplicates and places right?", 1.0,
+            ops_battery<"indices">),
+    battery("ops.battery.loss",
+            "Are cross entropy and embedding right at real vocabularies, and their gradients?", 1.0,
+            ops_battery<"loss">),
+    battery("ops.battery.optimizer",
+            "Does a hundred steps of AdamW lead where fp64 leads, and does clipping clip?", 1.0,
+            ops_battery<"optimizer">),
+    battery("ops.battery.overflow", "Is every overflow found, and does every NaN come through?",
+            1.0, ops_battery<"overflow">),
+    battery("ops.battery.experts",
+            "Do routed tokens come back to their places, with empty and crowded experts?", 1.0,
+            ops_battery<"experts">),
+    battery("ops.battery.random_numbers",
+            "Are random numbers distributed as they should be, and never repeated unasked?", 1.0,
+            ops_battery<"random_numbers">),
+    battery("ops.battery.every_input",
+            "Are functions and casts right for every 16-bit number there is?", 1.0,
+            ops_battery<"every_input">),
+    battery("ops.battery.accumulator",
+            "Does the matrix unit keep as many bits of a sum as fp32 does?", 1.0,
+            ops_battery<"accumulator">, R"({"kind": "scale", "amount": -0.5})"),
+    battery("ops.battery.memory",
+            "Does memory hold what is written, and do copies bring all of it?", 1.0,
+            ops_battery<"memory">),
+    battery(
+        "ops.battery.endurance",
+        "Does the same small call stay right when it is made hundreds of times without waiting?",
+        1.0, ops_battery<"endurance">),
+    battery("ops.battery.large", "Are tensors right whose sizes overrun 16, 24 or 31 bits?", 1.0,
+            ops_battery<"large">),
+    timed(battery("ops.battery.timing", "Is any small call slower than any kernel would be?", 1.0,
+                  ops_battery<"timing">, R"({"kind": "slow", "seconds": 1.0})")),
     Definition{
         .id = "ops.numerics",
         .asks = "Is what the device computes for this operator right?",

@@ -55,8 +55,8 @@ Result<Json> corrupted(const Json& tamper, Json result) {
 }
 
 bool is_measuring(std::string_view request) {
-    constexpr std::array<std::string_view, 6> kMeasuring{
-        "replay", "repeat", "time", "teacher_force", "train", "logprobs"};
+    constexpr std::array<std::string_view, 7> kMeasuring{
+        "replay", "repeat", "time", "numerics", "teacher_force", "train", "logprobs"};
     return std::find(kMeasuring.begin(), kMeasuring.end(), request) != kMeasuring.end();
 }
 
