@@ -13,6 +13,7 @@
 #include "worker/operators/family.hpp"
 #include "worker/operators/judgement.hpp"
 #include "worker/operators/prepare.hpp"
+#include "worker/operators/projection.hpp"
 #include "worker/operators/reference.hpp"
 #include "worker/operators/sample.hpp"
 
@@ -57,7 +58,8 @@ struct Evidence {
     Reference moved;           // reference of perturbed inputs; empty when not needed
     std::vector<Output> fp32;  // the CPU's own answer, sampled; empty when not needed
     std::optional<Reduction> reduction;
-    const Stack* host = nullptr;  // the sampled stack as it was, unlifted
+    std::optional<double> projection;  // of the whole product, where only a sample is compared
+    const Stack* host = nullptr;       // the sampled stack as it was, unlifted
 };
 
 at::Tensor ulp_tensor(const at::Tensor& values, c10::ScalarType dtype) {
@@ -279,6 +281,10 @@ Result<Json> replay(worker::Session& session, const Json& params) {
     const Stack part = sampled_stack(operator_case, kind, prepared->seed, host);
     evidence.got = sampled_outputs(kind, prepared->seed, *outputs);
     const std::string output_hash = hash_of(tensors_of(*outputs));
+    if (kind == SampleKind::kMatrix) {
+        evidence.projection =
+            projection_ratio(operator_case, host, outputs->front().value, prepared->seed);
+    }
     outputs->clear();
     if (prepared->tamper) corrupt(*prepared->tamper, evidence.got);
     evidence.host = &part;
@@ -290,7 +296,11 @@ Result<Json> replay(worker::Session& session, const Json& params) {
         judged.push_back(judge_output(*prepared, evidence, i));
     }
     const Rule rule = principal_rule(judged);
-    return Json{{"observation", to_json(observation_of(judged, evidence.reduction))},
+    Observation observation = observation_of(judged, evidence.reduction);
+    if (evidence.projection) {
+        observation.push_back({"projection_ratio", *evidence.projection, "ratio", 1, {}, {}, ""});
+    }
+    return Json{{"observation", to_json(observation)},
                 {"reference", kind_of_reference(evidence, rule)},
                 {"reason", nullptr},
                 {"family", name_of(evidence.family)},

@@ -23,11 +23,12 @@ struct Column {
     Fold fold;
 };
 
-constexpr std::array<Column, 8> kColumns{{
+constexpr std::array<Column, 9> kColumns{{
     {"error_ratio", "ratio", Fold::kMax},
     {"bound_ratio", "ratio", Fold::kMax},
     {"error_max_ulp", "ulp", Fold::kMax},
     {"relative_error", "ratio", Fold::kMax},
+    {"projection_ratio", "ratio", Fold::kMax},
     {"signed_bias_z", "ratio", Fold::kMaxMagnitude},
     {"nonfinite_mismatches", "count", Fold::kSum},
     {"exact_mismatches", "count", Fold::kSum},

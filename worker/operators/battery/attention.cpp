@@ -65,12 +65,14 @@ Operands map(const Operands& x, const std::function<at::Tensor(const at::Tensor&
 }
 
 // Probabilities and scores may be rounded to the working dtype on the way (docs/formulas.md
-// #composite-error): errors of 2^-5 of the largest value for bf16, and as many roundings of others.
+// #composite-error), of terms of size one: errors of 2^-5 of the largest value for bf16, and as
+// many roundings of others.
 Tolerance tolerance_for(const at::Tensor& want, c10::ScalarType dtype, double more = 1.0) {
     constexpr double kRoundings = 16.0;
     const double half_ulp = std::ldexp(1.0, -format_of(dtype).precision);
     const double wide = dtype == at::kFloat ? 4.0 : 1.0;
-    return {.ulps = 1.0, .spread = kRoundings * wide * more * half_ulp * largest_of(want)};
+    return {.ulps = 1.0,
+            .spread = kRoundings * wide * more * half_ulp * std::max(largest_of(want), 1.0)};
 }
 
 // As projections leave them: [batch, length, heads, size] in memory.
@@ -139,7 +141,7 @@ void ask_unity(Bench& bench, const Heads& heads, c10::ScalarType dtype) {
         const auto put = [&](const at::Tensor& t) { return bench.put(t); };
         const at::Tensor got = attend(map(x, put), Mask::kCausal, {}, false);
         const at::Tensor want = at::ones_like(x.query, at::TensorOptions(at::kDouble));
-        bench.within(bench.fetch(got), want, tolerance_for(want, dtype, 0.25));
+        bench.within(bench.fetch(got), want, tolerance_for(want, dtype));
     });
 }
 

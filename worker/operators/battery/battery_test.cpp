@@ -71,7 +71,7 @@ std::vector<std::string_view> names() {
 }
 
 INSTANTIATE_TEST_SUITE_P(All, EveryBattery, ::testing::ValuesIn(names()),
-                         [](const auto& info) { return std::string(info.param); });
+                         [](const auto& one) { return std::string(one.param); });
 
 TEST(Numerics, AsksOneQuestionByItsName) {
     const Result<Json> result = ask("shapes", {{"question", "softmax bf16 17x33x15"}});

@@ -67,7 +67,8 @@ constexpr std::array kWhole{
           }},
     Whole{"counted",
           [](T a, T) {
-              return Tensors{a.ne(0).sum(), a.nonzero(), a.count_nonzero(1),
+              return Tensors{a.ne(0).sum(), a.nonzero(),
+                             a.count_nonzero(std::optional<std::int64_t>(1)),
                              at::bincount(a.remainder(11).flatten())};
           }},
 };

@@ -5,7 +5,6 @@
 #include <fmt/format.h>
 
 #include <array>
-#include <cmath>
 
 #include "worker/operators/battery/batteries.hpp"
 #include "worker/operators/battery/rows.hpp"
@@ -19,6 +18,7 @@ constexpr std::array<std::string_view, 4> kNames{"transposed", "slice", "strided
 
 // Odd, so that no vector load is aligned.
 constexpr std::int64_t kMargin = 3;
+constexpr double kCanary = 1024.0;
 
 struct Placed {
     at::Tensor host;   // the whole memory, flat
@@ -58,7 +58,7 @@ Placed placed(const Bench& bench, const at::Tensor& values, Layout layout) {
     Placed result;
     result.host = at::empty({strides.length + 2 * kMargin}, values.options());
     if (at::isFloatingType(values.scalar_type())) {
-        result.host.fill_(NAN);
+        result.host.fill_(kCanary);
     } else {
         result.host.zero_();  // a canary that is an index out of range would end the process
     }

@@ -60,13 +60,15 @@ void ask_loss(Bench& bench, const Asked& asked, c10::ScalarType dtype) {
         }
         const at::Tensor want = gradient_of(wide, target);
         const at::Tensor got = bench.fetch(gradient_of(there, target_there));
+        // A probability of nearly one is known to a few roundings of one.
+        const double at_one = 4.0 * half_ulp / static_cast<double>(asked.tokens);
         // exp of a log-probability rounded to the dtype: off by its absolute error.
         const double log_size = std::log(static_cast<double>(asked.vocabulary)) + largest_of(wide);
         const at::Tensor spreads =
             want.abs().mul(dtype == at::kFloat ? 1e-4 : 2.0 * half_ulp * (2.0 * log_size + 2.0));
         bench.within(got, want,
                      {.ulps = 1.0,
-                      .spread = dtype == at::kFloat ? 1e-9 : 0.0,
+                      .spread = dtype == at::kFloat ? at_one : 0.0,
                       .spreads = spreads.add(half_ulp * 4.0 / static_cast<double>(asked.tokens) *
                                              want.abs().gt(0.02).to(at::kDouble))},
                      "gradient");

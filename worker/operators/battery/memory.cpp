@@ -10,6 +10,9 @@
 namespace ascertain::operators::battery {
 namespace {
 
+// Odd, with bits everywhere: makes every place a number of its own.
+constexpr std::int64_t kSpread = -7046029254386353131;
+
 void ask_patterns(Bench& bench, std::int64_t words) {
     const at::TensorOptions options = at::TensorOptions(at::kLong).device(bench.device());
     const auto check = [&](const at::Tensor& memory, const at::Tensor& want,
@@ -30,11 +33,11 @@ void ask_patterns(Bench& bench, std::int64_t words) {
     }
     bench.ask("every place its own number", [&] {
         const at::Tensor places = at::arange(words, options);
-        at::Tensor memory = places.mul(0x9e3779b97f4a7c15LL);
+        at::Tensor memory = places.mul(kSpread);
         check(memory.bitwise_xor(memory.mul(3)).bitwise_xor(memory.mul(3)), memory, "places");
         at::Tensor second = memory.clone();
         memory.zero_();
-        check(second, places.mul(0x9e3779b97f4a7c15LL), "copy after the first was cleared");
+        check(second, places.mul(kSpread), "copy after the first was cleared");
     });
 }
 

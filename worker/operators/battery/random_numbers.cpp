@@ -14,7 +14,9 @@
 namespace ascertain::operators::battery {
 namespace {
 
+// The host's too: dropout and the like draw from whichever the device's kernels take.
 void seed_device(const Bench& bench, std::uint64_t seed) {
+    at::manual_seed(seed);
     at::Generator generator = at::globalContext().defaultGenerator(bench.device());
     const std::lock_guard<std::mutex> lock(generator.mutex());
     generator.set_current_seed(seed);
@@ -84,7 +86,8 @@ void ask_normal(Bench& bench, std::int64_t n) {
 
 void ask_repetition(Bench& bench, std::int64_t n) {
     bench.ask("calls, seeds and state", [&] {
-        const auto draw = [&] { return at::empty({n}, real(bench)).uniform_(); };
+        at::Generator generator = at::globalContext().defaultGenerator(bench.device());
+        const auto draw = [&] { return at::empty({n}, real(bench)).uniform_(0.0, 1.0, generator); };
         seed_device(bench, 1234);
         const at::Tensor first = bench.fetch(draw());
         const at::Tensor second = bench.fetch(draw());
@@ -99,7 +102,6 @@ void ask_repetition(Bench& bench, std::int64_t n) {
         bench.faults(other.eq(first).sum().item<std::int64_t>() > 8 ? 1 : 0,
                      "two seeds give the same numbers");
         score_correlation(bench, first, other, "two seeds");
-        at::Generator generator = at::globalContext().defaultGenerator(bench.device());
         const at::Tensor state = generator.get_state();
         const at::Tensor kept = draw().cpu();
         generator.set_state(state);

@@ -77,9 +77,11 @@ Tolerance tolerance_of(const Row& row, const at::Tensor& want, c10::ScalarType d
     constexpr double kTie = 1.0 + 1.0 / 1024.0;
     const bool narrow = format_of(dtype).precision < format_of(at::kFloat).precision;
     Tolerance tolerance;
-    tolerance.ulps = (narrow ? std::min(row.ulps, 1.0) : row.ulps) * kTie;
+    tolerance.ulps = (narrow ? std::min(row.ulps, 2.0) : row.ulps) * kTie;
     if (row.rule == Rule::kSpread) {
         tolerance.spread = kOperations * half_ulp(at::kFloat) * largest_of(want);
+    } else if (row.rule == Rule::kDifference) {
+        tolerance.spread = (narrow ? 2.0 : kOperations) * half_ulp(dtype) * largest_of(want);
     }
     return tolerance;
 }

@@ -54,10 +54,11 @@ struct Input {
 
 // How outputs are judged.
 enum class Rule {
-    kMoved,    // elements only change place: the same bits in any dtype
-    kWhole,    // whole numbers in, whole numbers out: one rounding to the output's dtype at most
-    kRounded,  // `ulps` of the output's dtype at the value
-    kSpread,   // the same, plus rounding errors at the size of the largest output
+    kMoved,       // elements only change place: the same bits in any dtype
+    kWhole,       // whole numbers in, whole numbers out: one rounding to the output's dtype at most
+    kRounded,     // `ulps` of the output's dtype at the value
+    kSpread,      // the same, plus fp32 rounding errors at the size of the largest output
+    kDifference,  // a difference of larger numbers, which may be rounded to the output's dtype
 };
 
 using Call = Tensors (*)(const Tensors& inputs);
@@ -67,7 +68,7 @@ struct Row {
     Rule rule = Rule::kMoved;
     std::array<Input, 4> inputs{};
     Call call = nullptr;
-    double ulps = 0.5;  // 0.5: correctly rounded; more: of fp32, a 16-bit output may be one off
+    double ulps = 0.5;  // 0.5: correctly rounded; above 1: of fp32, a 16-bit output may be two off
     bool has_gradient = true;
     bool writes = false;  // changes its inputs
 };

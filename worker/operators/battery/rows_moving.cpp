@@ -12,6 +12,7 @@ constexpr Input kCoded{Fill::kCoded};
 constexpr Input kRowPlaces{Fill::kRow, Extent::kRows};
 constexpr Input kColumnPlaces{Fill::kColumn};
 constexpr Input kOrder{Fill::kOrder};
+constexpr Input kUpright{Fill::kCoded, Extent::kUpright};
 
 constexpr std::array kRows{
     Row{"clone", kMoved, {kCoded}, [](T x) { return Tensors{x[0].clone()}; }},
@@ -128,7 +129,7 @@ constexpr std::array kRows{
         [](T x) { return Tensors{x[0].repeat_interleave(2, 1)}; }},
     Row{"expand",
         kMoved,
-        {{Fill::kCoded, Extent::kUpright}, kCoded},
+        {kUpright, kCoded},
         [](T x) { return Tensors{x[0].expand_as(x[1]).contiguous()}; }},
     Row{"slice",
         kMoved,

@@ -133,7 +133,7 @@ constexpr std::array kRows{
         },
         64.0},
     Row{"log_softmax",
-        Rule::kSpread,
+        Rule::kDifference,
         {kWide},
         [](T x) { return Tensors{x[0].log_softmax(1)}; },
         16.0},
@@ -183,7 +183,8 @@ constexpr std::array kRows{
         Rule::kRounded,
         {kPositive},
         [](T x) {
-            return Tensors{x[0].narrow(1, 0, std::min<std::int64_t>(4, x[0].size(1))).prod(1)};
+            return Tensors{
+                x[0].narrow(1, 0, std::min<std::int64_t>(4, x[0].size(1))).to(at::kFloat).prod(1)};
         },
         4.0},
 };
