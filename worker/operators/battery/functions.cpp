@@ -67,7 +67,7 @@ void ask_function(Bench& bench, const Function& function, c10::ScalarType dtype)
         constexpr double kFlushed = 128.0;
         bench.within(got, want,
                      {.ulps = function.exact ? 0.5 : 1.0,
-                      .spread = 0.0,
+                      .spread = function.spread,
                       .spreads = want.abs()
                                      .lt(kFlushed * smallest)
                                      .to(at::kDouble)
