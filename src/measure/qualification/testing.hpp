@@ -87,6 +87,11 @@ inline device::Reply healthy(const std::string& name, const device::Order& order
         result = {{"observation",
                    {metric("repeats", 3), metric("distinct_outputs", 1.0 + wrong),
                     metric("elements_differing_max", wrong)}}};
+    } else if (order.request == "numerics") {
+        result = {
+            {"observation",
+             {metric("mismatches", wrong), metric("bound_ratio", wrong * 2.0), metric("z_max", 1.0),
+              metric("raised", 0), metric("questions", 3), metric("elements", 10)}}};
     } else if (order.request == "time") {
         result = {{"observation",
                    {metric("seconds_median", 0.001), metric("seconds_p90", 0.001),
@@ -217,7 +222,7 @@ inline Opinion strict_opinion(const checks::Definition& /*definition*/, const st
     const bool bad = beyond("share_not_correctly_rounded", 0.005) ||
                      beyond("distinct_outputs", 1.0) || beyond("operators_missing", 0.0) ||
                      beyond("relative_loss_max", 1e-6) || beyond("logprob_error_max", 1e-4) ||
-                     beyond("early_grad_norm_log_ratio_mean", 0.003);
+                     beyond("early_grad_norm_log_ratio_mean", 0.003) || beyond("mismatches", 0.0);
     const Metric* memory = find_metric(observation, "memory_bytes");
     const bool no_memory = memory != nullptr && (!memory->value || *memory->value < 1.0);
     return bad || no_memory ? Opinion::kSuspect : Opinion::kGood;

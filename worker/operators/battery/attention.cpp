@@ -68,9 +68,9 @@ Operands map(const Operands& x, const std::function<at::Tensor(const at::Tensor&
 // #composite-error), of terms of size one: errors of 2^-5 of the largest value for bf16, and as
 // many roundings of others.
 Tolerance tolerance_for(const at::Tensor& want, c10::ScalarType dtype, double more = 1.0) {
-    constexpr double kRoundings = 16.0;
+    constexpr double kRoundings = 8.0;
     const double half_ulp = std::ldexp(1.0, -format_of(dtype).precision);
-    const double wide = dtype == at::kFloat ? 4.0 : 1.0;
+    const double wide = dtype == at::kFloat ? 8.0 : 1.0;
     return {.ulps = 1.0,
             .spread = kRoundings * wide * more * half_ulp * std::max(largest_of(want), 1.0)};
 }
