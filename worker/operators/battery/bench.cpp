@@ -45,7 +45,8 @@ Json place_of(std::int64_t flat, at::IntArrayRef sizes) {
 bool says_not_offered(const Error& error) {
     return error.code == ErrorCode::kUnsupported || error.code == ErrorCode::kEnvironment ||
            error.message.find("not implemented") != std::string::npos ||
-           error.message.find("not supported") != std::string::npos;
+           error.message.find("not supported") != std::string::npos ||
+           error.message.find("only supported") != std::string::npos;
 }
 
 Metric count_metric(const char* name, std::int64_t value, std::int64_t n) {

@@ -73,15 +73,18 @@ double half_ulp(c10::ScalarType dtype) {
 Tolerance tolerance_of(const Row& row, const at::Tensor& want, c10::ScalarType dtype) {
     // Legal fp32 arithmetic of a few hundred operations, at the size of the largest output.
     constexpr double kOperations = 64.0;
+    // Operands are of this size; what cancels among them may be smaller.
+    constexpr double kTerm = 1.0;
     // Half a unit is the one rounding; a result rounded from fp32 may fall beyond a tie.
     constexpr double kTie = 1.0 + 1.0 / 1024.0;
     const bool narrow = format_of(dtype).precision < format_of(at::kFloat).precision;
     Tolerance tolerance;
     tolerance.ulps = (narrow ? std::min(row.ulps, 2.0) : row.ulps) * kTie;
     if (row.rule == Rule::kSpread) {
-        tolerance.spread = kOperations * half_ulp(at::kFloat) * largest_of(want);
+        tolerance.spread = kOperations * half_ulp(at::kFloat) * std::max(largest_of(want), kTerm);
     } else if (row.rule == Rule::kDifference) {
-        tolerance.spread = (narrow ? 2.0 : kOperations) * half_ulp(dtype) * largest_of(want);
+        tolerance.spread = (narrow ? 2.0 : kOperations) * half_ulp(dtype) *
+                           std::max(largest_of(want), 4.0 * kTerm);
     }
     return tolerance;
 }

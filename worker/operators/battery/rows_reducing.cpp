@@ -21,7 +21,7 @@ Tensors pointed_at(const at::Tensor& values, const at::Tensor& places) {
 }
 
 constexpr std::array kRows{
-    Row{"sum", Rule::kWhole, {kWhole}, [](T x) { return Tensors{x[0].sum()}; }},
+    Row{"sum", Rule::kWhole, {kWhole}, [](T x) { return Tensors{x[0].sum(at::kFloat)}; }},
     Row{"sum rows", Rule::kWhole, {kWhole}, [](T x) { return Tensors{x[0].sum(0)}; }},
     Row{"sum columns", Rule::kWhole, {kWhole}, [](T x) { return Tensors{x[0].sum(1, true)}; }},
     Row{"sum batch",
@@ -97,7 +97,8 @@ constexpr std::array kRows{
         Rule::kSpread,
         {kNormal},
         [](T x) {
-            return Tensors{at::linalg_vector_norm(x[0]), at::linalg_vector_norm(x[0], 2, 1)};
+            return Tensors{at::linalg_vector_norm(x[0].to(at::kFloat)),
+                           at::linalg_vector_norm(x[0].to(at::kFloat), 2, 1)};
         },
         16.0},
     Row{"norm inf",
@@ -118,12 +119,12 @@ constexpr std::array kRows{
         {kWide},
         [](T x) { return Tensors{x[0].to(at::kFloat).logsumexp(1)}; },
         16.0},
-    Row{"softmax", Rule::kRounded, {kWide}, [](T x) { return Tensors{x[0].softmax(1)}; }, 64.0},
+    Row{"softmax", Rule::kRounded, {kWide}, [](T x) { return Tensors{x[0].softmax(1)}; }, 512.0},
     Row{"softmax rows",
         Rule::kRounded,
         {kWide},
         [](T x) { return Tensors{x[0].softmax(0)}; },
-        64.0},
+        512.0},
     Row{"softmax fp32",
         Rule::kRounded,
         {kWide},
@@ -131,7 +132,7 @@ constexpr std::array kRows{
             return Tensors{
                 x[0].softmax(1, x[0].scalar_type() == at::kDouble ? at::kDouble : at::kFloat)};
         },
-        64.0},
+        512.0},
     Row{"log_softmax",
         Rule::kDifference,
         {kWide},
