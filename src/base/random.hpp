@@ -15,7 +15,9 @@ namespace ascertain {
 // A stream of numbers under (seed, stream). Copyable; a copy goes on from the same place.
 class Random {
 public:
-    Random(std::uint64_t seed, std::uint64_t stream) : seed_(seed), stream_(stream) {}
+    // Begins at `block`; a block holds two numbers of next_u64(), or one of normal().
+    Random(std::uint64_t seed, std::uint64_t stream, std::uint64_t block = 0)
+        : seed_(seed), stream_(stream), counter_(block) {}
 
     [[nodiscard]] std::uint64_t next_u64();
     // Uniform in [0, 1), 53 bits.
@@ -30,7 +32,7 @@ public:
 private:
     std::uint64_t seed_;
     std::uint64_t stream_;
-    std::uint64_t counter_ = 0;
+    std::uint64_t counter_;
     std::array<std::uint32_t, 4> block_{};
     unsigned used_ = 4;  // words of block_ already given out
 };

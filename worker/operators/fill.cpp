@@ -10,10 +10,12 @@
 
 #include <algorithm>
 #include <array>
+#include <bitset>
 #include <cmath>
 #include <cstring>
 #include <limits>
 #include <numeric>
+#include <optional>
 
 #include "base/random.hpp"
 
@@ -31,58 +33,91 @@ constexpr std::array<std::int64_t, 8> kPeriods = {1048573, 1048571, 1048559, 104
 
 // --- making values ---
 
-// Standard normal and uniform numbers of one seed, drawn once.
-struct Draws {
-    std::uint64_t seed = 0;
-    at::Tensor normal;   // fp32 [kPeriods[0]]
-    at::Tensor uniform;  // fp64 [kPeriods[0]]
-};
+// Standard normal and uniform numbers of one seed: number i is a pure function of the seed and i.
+// Drawn where they are asked for, since most cases are small and every attempt has another seed.
+class Draws {
+public:
+    explicit Draws(std::uint64_t seed)
+        : seed_(seed),
+          normal_(at::empty({kPeriods[0]}, at::TensorOptions().dtype(at::kFloat))),
+          uniform_(at::empty({kPeriods[0]}, at::TensorOptions().dtype(at::kDouble))) {}
 
-Draws draw(std::uint64_t seed) {
-    Draws draws;
-    draws.seed = seed;
-    draws.normal = at::empty({kPeriods[0]}, at::TensorOptions().dtype(at::kFloat));
-    draws.uniform = at::empty({kPeriods[0]}, at::TensorOptions().dtype(at::kDouble));
-    float* normal = draws.normal.mutable_data_ptr<float>();
-    double* uniform = draws.uniform.mutable_data_ptr<double>();
-    Random normals(seed, 0);
-    Random uniforms(seed, 1);
-    for (std::int64_t i = 0; i < kPeriods[0]; ++i) {
-        normal[i] = static_cast<float>(normals.normal());
-        uniform[i] = uniforms.uniform();
+    [[nodiscard]] std::uint64_t seed() const { return seed_; }
+    // fp32 and fp64 [count], from `start` on.
+    [[nodiscard]] at::Tensor normal(std::int64_t start, std::int64_t count) {
+        for_each_new_chunk(normals_drawn_, start, count, [&](std::int64_t begin, std::int64_t end) {
+            Random random(seed_, 0, static_cast<std::uint64_t>(begin));
+            float* to = normal_.mutable_data_ptr<float>();
+            for (std::int64_t i = begin; i < end; ++i) to[i] = static_cast<float>(random.normal());
+        });
+        return normal_.narrow(0, start, count);
     }
-    return draws;
-}
+    [[nodiscard]] at::Tensor uniform(std::int64_t start, std::int64_t count) {
+        const auto draw = [&](std::int64_t begin, std::int64_t end) {
+            Random random(seed_, 1, static_cast<std::uint64_t>(begin / 2));
+            double* to = uniform_.mutable_data_ptr<double>();
+            for (std::int64_t i = begin; i < end; ++i) to[i] = random.uniform();
+        };
+        for_each_new_chunk(uniforms_drawn_, start, count, draw);
+        return uniform_.narrow(0, start, count);
+    }
+
+private:
+    static constexpr std::int64_t kChunk = 4096;  // even: a block of Random holds two uniforms
+    static constexpr std::size_t kChunks = (kPeriods[0] + kChunk - 1) / kChunk;
+    using Drawn = std::bitset<kChunks>;
+
+    template <typename DrawRange>
+    static void for_each_new_chunk(Drawn& drawn, std::int64_t start, std::int64_t count,
+                                   const DrawRange& draw) {
+        if (count == 0) return;
+        for (std::int64_t chunk = start / kChunk; chunk <= (start + count - 1) / kChunk; ++chunk) {
+            const auto index = static_cast<std::size_t>(chunk);
+            if (drawn[index]) continue;
+            draw(chunk * kChunk, std::min((chunk + 1) * kChunk, kPeriods[0]));
+            drawn.set(index);
+        }
+    }
+
+    std::uint64_t seed_;
+    at::Tensor normal_;
+    at::Tensor uniform_;
+    Drawn normals_drawn_;
+    Drawn uniforms_drawn_;
+};
 
 // The first `count` of a source of numbers that starts at its own place for every stream.
 class Source {
 public:
     Source(std::uint64_t seed, std::uint64_t stream) : seed_(seed), stream_(stream) {
         // A memo: the numbers are a pure function of the seed.
-        thread_local Draws memo;
-        if (!memo.normal.defined() || memo.seed != seed) memo = draw(seed);
-        draws_ = &memo;
+        thread_local std::optional<Draws> memo;
+        if (!memo || memo->seed() != seed) memo.emplace(seed);
+        draws_ = &*memo;
     }
 
     [[nodiscard]] std::int64_t period() const { return kPeriods[stream_ % kPeriods.size()]; }
-    [[nodiscard]] at::Tensor normal(std::int64_t count) { return part(draws_->normal, count); }
-    [[nodiscard]] at::Tensor uniform(std::int64_t count) { return part(draws_->uniform, count); }
+    [[nodiscard]] at::Tensor normal(std::int64_t count) { return part(&Draws::normal, count); }
+    [[nodiscard]] at::Tensor uniform(std::int64_t count) { return part(&Draws::uniform, count); }
 
 private:
-    at::Tensor part(const at::Tensor& all, std::int64_t count) {
+    using Numbers = at::Tensor (Draws::*)(std::int64_t start, std::int64_t count);
+
+    at::Tensor part(Numbers numbers, std::int64_t count) {
         const std::int64_t length = period();
         Random random(seed_, 2 + 16 * stream_ + parts_++);
         const auto start =
             static_cast<std::int64_t>(random.below(static_cast<std::uint64_t>(length)));
         const std::int64_t first = std::min(count, length - start);
-        const at::Tensor head = all.narrow(0, start, first);
-        return first == count ? head.clone() : at::cat({head, all.narrow(0, 0, count - first)});
+        const at::Tensor head = (draws_->*numbers)(start, first);
+        return first == count ? head.clone()
+                              : at::cat({head, (draws_->*numbers)(0, count - first)});
     }
 
     std::uint64_t seed_;
     std::uint64_t stream_;
     std::uint64_t parts_ = 0;
-    const Draws* draws_ = nullptr;
+    Draws* draws_ = nullptr;
 };
 
 // Whole numbers in [low, high], fp64.
