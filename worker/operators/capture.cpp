@@ -205,10 +205,15 @@ struct OperatorRow {
     std::string without_case_reason;
 };
 
-// What the registration tables say and what was seen: copies between host and device inside an
-// operator are those of a fallback, whatever the tables say.
+// An operator that reads a list of sizes or offsets on the host copies a few numbers; a fallback
+// copies operands. Of smaller operands only the tables can tell.
+constexpr double kNumbersPerCopy_bytes = 4096.0;
+
+// What the registration tables say and what was seen: operands that an operator copies between host
+// and device are those of a fallback, whatever the tables say.
 void put_support(Json& item, const OperatorRow& row, std::string_view registered) {
-    const bool copied = row.host_copies > 0;
+    const bool copied =
+        row.host_copy_bytes > kNumbersPerCopy_bytes * static_cast<double>(row.host_copies);
     item["support"] = copied ? "fallback" : registered;
     item["support_registered"] = registered;
     item["host_copies"] = row.host_copies;
