@@ -43,9 +43,11 @@ std::string family_of(const Run& run, std::string_view check) {
     return found == run.planned.end() ? std::string() : found->family;
 }
 
-CheckEvidence gather(const Run& run, const evidence::PlannedCheck& planned) {
+CheckEvidence gather(const Run& run, const evidence::PlannedCheck& planned, const Proofs& proofs) {
     CheckEvidence gathered;
     gathered.planned = planned;
+    const Proof* proof = proof_of(proofs, planned.id);
+    if (proof != nullptr) gathered.proof = "proof:" + proof->hash();
     gathered.reference_is_device = is_cpu(planned.device);
     for (const auto& judged : run.attempts) {
         const auto& attempt = judged.attempt;
@@ -238,9 +240,9 @@ VerdictWord word_of(Weight weight) {
     return VerdictWord::kInconclusive;
 }
 
-void judge_checks(const Run& run, Verdict& verdict) {
+void judge_checks(const Run& run, const Proofs& proofs, Verdict& verdict) {
     for (const auto& planned : run.planned) {
-        verdict.checks.push_back(judge_check(gather(run, planned)));
+        verdict.checks.push_back(judge_check(gather(run, planned, proofs)));
         const bool listed =
             std::ranges::find(verdict.required, planned.id) != verdict.required.end();
         if (planned.required && !listed) verdict.required.push_back(planned.id);
@@ -294,14 +296,15 @@ std::vector<Weighed> weigh(const Run& run, const Verdict& verdict, const Presenc
 }
 
 Verdict judge_run(const std::vector<evidence::Record>& records, const CriteriaSet& criteria,
-                  const std::vector<Waiver>& waivers, std::chrono::sys_days today) {
+                  const std::vector<Waiver>& waivers, std::chrono::sys_days today,
+                  const Proofs& proofs) {
     const Run run = read_run(records, criteria);
     Verdict verdict;
     verdict.profile = run.profile;
     verdict.scope = scope_of(run);
     verdict.projection = run.projection;
     verdict.context = context_of(run, records, criteria);
-    judge_checks(run, verdict);
+    judge_checks(run, proofs, verdict);
     for (const auto& foretold : run.predictions) {
         verdict.comparisons.push_back(compare(run, foretold));
     }
@@ -353,13 +356,14 @@ Verdict judge_that_broke(std::string_view cause) {
 }  // namespace
 
 Result<Verdict> judge(const std::vector<evidence::Record>& records, const CriteriaSet& criteria,
-                      const std::vector<Waiver>& waivers, std::string_view now_utc) {
+                      const std::vector<Waiver>& waivers, std::string_view now_utc,
+                      const Proofs& proofs) {
     const auto today = day_of(now_utc);
     if (!today) {
         return Error{ErrorCode::kInternal, fmt::format("\"{}\" is no date", now_utc), "judge"};
     }
     try {
-        return judge_run(records, criteria, waivers, *today);
+        return judge_run(records, criteria, waivers, *today, proofs);
     } catch (const std::exception& problem) {
         return judge_that_broke(problem.what());
     }

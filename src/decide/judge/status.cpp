@@ -178,7 +178,7 @@ Finding judge_met(const CheckEvidence& evidence, const Outcomes& outcomes) {
         if (auto why = distrust_of_controls(evidence.controls); !why.empty()) {
             return mistrusted(std::move(why));
         }
-    } else if (evidence.planned.required) {
+    } else if (evidence.planned.required && evidence.proof.empty()) {
         return mistrusted("neither a control nor a proof shows that this check can fail");
     }
     if (evidence.reference_is_device && evidence.planned.question == "learn") {
@@ -261,8 +261,10 @@ CheckVerdict judge_check(CheckEvidence evidence) {
             verdict.criterion = finding.shown->opinion.criterion;
         }
     }
-    if (evidence.planned.has_control && distrust_of_controls(evidence.controls).empty()) {
-        verdict.proof = "control";
+    if (!evidence.planned.has_control) {
+        verdict.proof = evidence.proof;
+    } else if (distrust_of_controls(evidence.controls).empty()) {
+        verdict.proof = evidence.proof.empty() ? "control" : evidence.proof;
         for (const auto& judged : evidence.controls) verdict.records.push_back(judged.record);
     }
     std::ranges::sort(verdict.records);

@@ -25,6 +25,7 @@ struct CheckEvidence {
     std::vector<JudgedAttempt> attempts;  // measured and confirmed, of this check on this device
     std::vector<JudgedAttempt> controls;  // of its family on this device, both kinds
     bool device_answers = false;          // something else completed there
+    std::string proof;                    // "proof:<hash>" when it has caught planted faults
     bool reference_is_device = false;     // a CPU under test: it would be compared with itself
 };
 
