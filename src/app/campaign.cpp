@@ -151,6 +151,8 @@ Campaign read_root(const toml::table& root, const std::string& path, Reading& re
         auto part = reading.open(*here, "here");
         campaign.devices = part.texts_or("devices", {"auto"});
         campaign.reference = part.text_or("reference", "cpu");
+        if (const auto defects = part.text_or("defects", ""); !defects.empty())
+            campaign.defects = resolved(defects, path);
         part.refuse_unknown();
     }
     for (const auto* compare : in.tables("compare", false)) {
@@ -255,6 +257,7 @@ Json to_json(const Campaign& campaign) {
                                                     : Json()}}},
             {"devices", campaign.devices},
             {"reference", campaign.reference},
+            {"defects", campaign.defects},
             {"waivers", std::move(waivers)}};
 }
 

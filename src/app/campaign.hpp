@@ -70,6 +70,7 @@ struct Campaign {
     Decision decision;
     std::vector<std::string> devices;  // "auto" or names
     std::string reference = "cpu";
+    std::string defects;  // a rehearsal: armed in the simulated devices; empty: none
     std::vector<WaiverSpec> waivers;
     std::vector<std::string> compare_chips;  // what `ascertain compare` compares; may be empty
 };

@@ -39,6 +39,15 @@ class Rehearsal(Case):
                      "--out", self.folder / "run")
         self.assert_refused(result, 69, "wrong.toml:", "operator")
 
+    def test_the_shipped_rehearsals_are_refuted_for_what_was_planted(self):
+        for name, check in (("immature-operators", "ops.numerics.mm"), ("unstable-chips", "ops.repeat.mm")):
+            out = self.folder / name
+            result = run("qualify", SOURCE / f"data/campaigns/rehearsal-{name}.toml", "--only", check,
+                         "--out", out, timeout=600)
+            self.assertEqual(result.returncode, 1, name + result.stderr)
+            blockers = [one["check"] for one in verdict_of(out)["blockers"]]
+            self.assertEqual(blockers[0], check, name)
+
 
 if __name__ == "__main__":
     unittest.main(verbosity=1)
