@@ -76,6 +76,12 @@ std::span<const Command> commands() {
                 "  ascertain calibrate DIR --chip ascend-910b2 --out mine.toml\n"
                 "  ascertain compare my.toml --chips mine.toml,ascend-910b2",
                 &declare_calibrate},
+        Command{"prove", "Arm every catalogued defect in a simulated chip: which check catches it",
+                "Examples:\n  ascertain prove\n  ascertain prove --only @race --profile quick\n"
+                "  ascertain prove --defects my.toml --format json\n"
+                "  ascertain prove --healthy --seeds 50 --profile quick\n"
+                "  ascertain prove --sample 12 --seed 7",
+                &declare_prove},
         Command{"judge", "Judge a run's evidence again: the same evidence gives the same verdict",
                 "Examples:\n  ascertain judge DIR\n  ascertain judge DIR --format json",
                 &declare_judge},
@@ -87,7 +93,7 @@ std::span<const Command> commands() {
                 "attempt\n"
                 "  ascertain evidence diff DIR OTHER",
                 &declare_evidence},
-        Command{"explain", "What a check asks, what a status means",
+        Command{"explain", "What a check asks, what a status means, what a defect is",
                 "Examples:\n  ascertain explain ops.numerics\n  ascertain explain MISTRUSTED",
                 &declare_explain},
         Command{"list", "Every check with its question, family and profile",

@@ -16,6 +16,7 @@ Run declare_simulate(CLI::App& flags);
 Run declare_compare(CLI::App& flags);
 Run declare_score(CLI::App& flags);
 Run declare_calibrate(CLI::App& flags);
+Run declare_prove(CLI::App& flags);
 Run declare_judge(CLI::App& flags);
 Run declare_report(CLI::App& flags);
 Run declare_evidence(CLI::App& flags);

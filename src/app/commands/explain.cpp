@@ -1,5 +1,6 @@
-// ascertain explain CHECK|STATUS.
+// ascertain explain CHECK|STATUS|DEFECT.
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 #include <CLI/CLI.hpp>
 
 #include <algorithm>
@@ -10,6 +11,9 @@
 #include "app/exit_codes.hpp"
 #include "app/files.hpp"
 #include "app/names.hpp"
+#include "app/prove/catalogue.hpp"
+#include "app/prove/shipped.hpp"
+#include "app/qualify/conclude.hpp"
 #include "base/text.hpp"
 #include "measure/qualification/filter.hpp"
 
@@ -49,8 +53,9 @@ constexpr std::array kStatuses{
         "A named person accepted it until a date. Counts as passed, listed first in the report."},
 };
 
-std::vector<std::string> known_names() {
+std::vector<std::string> known_names(const std::vector<CataloguedDefect>& defects) {
     std::vector<std::string> names;
+    for (const auto& defect : defects) names.push_back(defect.id);
     for (const auto& check : checks::all()) names.emplace_back(check.id);
     for (const auto& status : kStatuses) names.emplace_back(status.name);
     return names;
@@ -67,20 +72,72 @@ void print_criteria(Terminal& terminal, const Home& home, std::string_view id) {
     }
 }
 
+// The shipped proofs of the checks that caught it.
+void print_catchers(const Terminal& terminal, const judge::Proofs& proofs, const std::string& id) {
+    bool caught = false;
+    for (const auto& proof : proofs) {
+        if (std::ranges::find(proof.caught, id) == proof.caught.end()) continue;
+        terminal.print(fmt::format("  caught by: {} (proof:{})", proof.check, proof.hash()));
+        caught = true;
+    }
+    if (!caught)
+        terminal.print(
+            "  caught by: no check, as far as the shipped proofs go (docs/detection.md)");
+}
+
+void print_defect(const Terminal& terminal, const judge::Proofs& proofs,
+                  const CataloguedDefect& defect) {
+    terminal.print(fmt::format("{}\n  {}\n  class: {}   plane: {}   defined at: {}\n  seen: {}",
+                               defect.id, defect.summary, defect.family, defect.plane, defect.place,
+                               defect.source));
+    terminal.print(
+        fmt::format("  remedy: {}", defect.remedy.empty() ? "none known" : defect.remedy));
+    if (!defect.not_expressible.empty()) {
+        terminal.print(fmt::format("  not expressible: {}", defect.not_expressible));
+        return;
+    }
+    if (!defect.operators.empty()) terminal.print(fmt::format("  sits in: {}", defect.operators));
+    if (const auto waits = waits_for(defect.plane); !waits.empty()) {
+        terminal.print("  " + waits);
+    }
+    print_catchers(terminal, proofs, defect.id);
+}
+
+// What proves that the check can fail, beyond its control.
+void print_proof(const Terminal& terminal, const judge::Proofs& proofs, std::string_view check) {
+    const auto* proof = judge::proof_of(proofs, check);
+    if (proof == nullptr) {
+        terminal.print("  proof: none that still holds; `ascertain prove` makes them");
+        return;
+    }
+    terminal.print(fmt::format("  proof:{}: it caught {} planted defects: {}", proof->hash(),
+                               proof->caught.size(), fmt::join(proof->caught, ", ")));
+}
+
 int run(Terminal& terminal, const Home& home, const std::string& subject) {
     const auto status = std::ranges::find(kStatuses, subject, &StatusText::name);
     if (status != kStatuses.end()) {
         terminal.print(fmt::format("{}: {}", status->name, status->meaning));
         return kExitDone;
     }
+    const auto criteria = read_criteria(home);
+    if (!criteria) return terminal.complain(criteria.error());
+    const auto proofs = shipped_proofs(home, *criteria);
     const auto* check = checks::find(subject);
     if (check == nullptr) {
-        terminal.complain(
-            {ErrorCode::kUsage,
-             fmt::format(
-                 "\"{}\" is neither a check nor a status{}; `ascertain list` prints the checks",
-                 subject, did_you_mean(subject, known_names())),
-             ""});
+        const auto defects = read_defects(home.data("defects"));
+        const auto known = defects ? *defects : std::vector<CataloguedDefect>{};
+        const auto defect = std::ranges::find(known, subject, &CataloguedDefect::id);
+        if (defect != known.end()) {
+            print_defect(terminal, proofs, *defect);
+            return kExitDone;
+        }
+        terminal.complain({ErrorCode::kUsage,
+                           fmt::format("\"{}\" is neither a check nor a status nor a catalogued "
+                                       "defect{}; `ascertain list` "
+                                       "prints the checks",
+                                       subject, did_you_mean(subject, known_names(known))),
+                           ""});
         return kExitUsage;
     }
     terminal.print(fmt::format(
@@ -88,6 +145,7 @@ int run(Terminal& terminal, const Home& home, const std::string& subject) {
         check->id, check->asks, qualification::name_of(check->question), check->family,
         name_of(check->profile_min), check->required ? "yes" : "no",
         check->tamper.empty() ? "none" : check->tamper));
+    print_proof(terminal, proofs, check->id);
     print_criteria(terminal, home, check->id);
     return kExitDone;
 }
@@ -96,7 +154,9 @@ int run(Terminal& terminal, const Home& home, const std::string& subject) {
 
 Run declare_explain(CLI::App& flags) {
     auto subject = std::make_shared<std::string>();
-    flags.add_option("CHECK|STATUS", *subject, "Such as ops.numerics, or MISTRUSTED")->required();
+    flags
+        .add_option("CHECK|STATUS|DEFECT", *subject, "Such as ops.numerics, MISTRUSTED, or ASC-008")
+        ->required();
     return
         [subject](Terminal& terminal, const Home& home) { return run(terminal, home, *subject); };
 }

@@ -5,7 +5,9 @@
 #include <memory>
 
 #include "app/commands/all.hpp"
+#include "app/diagnose.hpp"
 #include "app/exit_codes.hpp"
+#include "app/prove/shipped.hpp"
 #include "app/qualify/conclude.hpp"
 #include "app/table.hpp"
 #include "decide/evidence/verify.hpp"
@@ -31,8 +33,9 @@ Result<Judged> judge_directory(const Home& home, const std::string& directory) {
     if (!records) return records.error();
     const auto criteria = read_criteria(home);
     if (!criteria) return criteria.error();
-    auto verdict = verdict_of(*records, *criteria);
+    auto verdict = verdict_of(*records, *criteria, shipped_proofs(home, *criteria));
     if (!verdict) return verdict.error();
+    add_causes(home, *verdict);
     return Judged{*std::move(records), *std::move(verdict)};
 }
 
@@ -59,6 +62,7 @@ void print(const Terminal& terminal, const judge::Verdict& verdict, Format forma
     }
     const report::TextStyle style{.colour = terminal.colour(), .width = 120};
     terminal.print(report::verdict_summary(verdict, style));
+    print_causes(terminal, verdict);
     terminal.print("\n" + report::checks_table(verdict, style));
     if (!verdict.comparisons.empty())
         terminal.print("\n" + report::comparisons_table(verdict, style));

@@ -57,10 +57,10 @@ Result<judge::CriteriaSet> read_criteria(const Home& home) {
 }
 
 Result<judge::Verdict> verdict_of(const std::vector<evidence::Record>& records,
-                                  const judge::CriteriaSet& criteria) {
+                                  const judge::CriteriaSet& criteria, const judge::Proofs& proofs) {
     if (records.empty())
         return Error{ErrorCode::kEvidence, "there is no record in this directory", ""};
-    return judge::judge(records, criteria, waivers_of(records), records.back().time_utc);
+    return judge::judge(records, criteria, waivers_of(records), records.back().time_utc, proofs);
 }
 
 Result<void> write_reports(const Home& home, const std::string& directory,

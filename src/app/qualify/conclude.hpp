@@ -9,6 +9,7 @@
 #include "base/result.hpp"
 #include "decide/evidence/chain.hpp"
 #include "decide/judge/criteria.hpp"
+#include "decide/judge/proofs.hpp"
 #include "decide/judge/verdict.hpp"
 
 namespace ascertain::app {
@@ -19,7 +20,8 @@ namespace ascertain::app {
 // The verdict that the records allow, as of the last one: waivers are the campaign's own, and run
 // out against the evidence's time, so that the same evidence gives the same verdict on any day.
 [[nodiscard]] Result<judge::Verdict> verdict_of(const std::vector<evidence::Record>& records,
-                                                const judge::CriteriaSet& criteria);
+                                                const judge::CriteriaSet& criteria,
+                                                const judge::Proofs& proofs);
 
 // Writes verdict.json, report.html, report.xml, metrics.txt and a vendor script per failure into
 // `directory`, each whole or not at all. kEvidence.

@@ -9,6 +9,7 @@
 #include "app/files.hpp"
 #include "app/interrupt.hpp"
 #include "app/ops/cases.hpp"
+#include "app/prove/shipped.hpp"
 #include "app/qualify/conclude.hpp"
 #include "measure/qualification/survey.hpp"
 #include "model/config.hpp"
@@ -194,12 +195,14 @@ Result<Preparation> prepare(Terminal& terminal, const Home& home, const QualifyO
     const bool on_cpu = std::ranges::find(*devices, "cpu") != devices->end();
     auto narrowed = narrow(*situation, *stages, options.profile, on_cpu);
     if (!narrowed) return narrowed.error();
-    auto crew = assemble(home, *devices, situation->campaign.reference, options.defects);
+    auto crew = assemble(home, *devices, situation->campaign.reference,
+                         options.defects.empty() ? situation->campaign.defects : options.defects);
     if (!crew) return crew.error();
 
     Preparation preparation{
         *std::move(situation), *std::move(book), *std::move(stages), *std::move(narrowed),
         *std::move(criteria),  *std::move(crew), earlier_capture,    {}};
+    preparation.proofs = shipped_proofs(home, preparation.criteria);
     terminal.status("asking devices what they are …");
     const auto described = describe_all(preparation.crew, named);
     terminal.status("");

@@ -12,6 +12,7 @@
 #include "app/terminal.hpp"
 #include "decide/evidence/chain.hpp"
 #include "decide/judge/criteria.hpp"
+#include "decide/judge/proofs.hpp"
 #include "measure/qualification/plan.hpp"
 
 namespace ascertain::app {
@@ -25,6 +26,7 @@ struct Preparation {
     Crew crew;
     Json capture_answer;  // of the reference; an object with "failed" when it could not capture
     qualification::Plan plan;
+    judge::Proofs proofs{};  // that still hold
 };
 
 // `earlier` are the records of a run that is resumed: its capture is used again. Errors: whatever

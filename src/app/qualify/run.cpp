@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <filesystem>
 
+#include "app/diagnose.hpp"
 #include "app/exit_codes.hpp"
 #include "app/interrupt.hpp"
 #include "app/names.hpp"
@@ -161,7 +162,7 @@ Result<void> write_projection(const Home& home, evidence::Store& store,
                               const Preparation& preparation, const QualifyOptions& options) {
     const auto records = store.read_all();
     if (!records) return records.error();
-    const auto interim = verdict_of(*records, preparation.criteria);
+    const auto interim = verdict_of(*records, preparation.criteria, preparation.proofs);
     if (!interim) return interim.error();
     Measured measured;
     measured.blockers = failures(*interim);
@@ -289,6 +290,7 @@ void print_outcome(Terminal& terminal, const std::vector<evidence::Record>& reco
     if (options.command != "ops") {
         terminal.print(
             report::verdict_summary(verdict, {.colour = terminal.colour(), .width = 100}));
+        print_causes(terminal, verdict);
         return terminal.print(where);
     }
     const Json& captured = preparation.capture_answer;
@@ -316,8 +318,9 @@ int conclude(Terminal& terminal, const Home& home, const evidence::Store& store,
     }
     const auto records = store.read_all();
     if (!records) return terminal.complain(records.error());
-    const auto verdict = verdict_of(*records, preparation.criteria);
+    auto verdict = verdict_of(*records, preparation.criteria, preparation.proofs);
     if (!verdict) return terminal.complain(verdict.error());
+    add_causes(home, *verdict);
     const auto written = write_reports(home, directory, *records, *verdict);
     if (!written) return terminal.complain(written.error());
     print_outcome(terminal, *records, *verdict, preparation, options, directory);

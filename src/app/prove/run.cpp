@@ -1,0 +1,317 @@
+#include "app/prove/run.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <thread>
+
+#include "app/exit_codes.hpp"
+#include "app/files.hpp"
+#include "app/interrupt.hpp"
+#include "app/prove/bench.hpp"
+#include "app/prove/keys.hpp"
+#include "app/prove/log.hpp"
+#include "app/prove/print.hpp"
+#include "app/prove/shipped.hpp"
+#include "app/qualify/conclude.hpp"
+#include "base/text.hpp"
+
+namespace ascertain::app {
+namespace {
+
+using checks::Profile;
+
+constexpr std::int64_t kHealthySeeds = 25;
+
+const char* name_of_profile(Profile profile) {
+    return profile == Profile::kQuick ? "quick" : "standard";
+}
+
+// One chip to be shown to the checks: a defective one, or a healthy one at a seed of its own.
+struct Job {
+    const CataloguedDefect* defect = nullptr;
+    const HealthyVariant* variant = nullptr;
+    std::uint64_t seed = 0;
+};
+
+class Proof {
+public:
+    Proof(Terminal& terminal, const Home& home, const ProveOptions& options,
+          const judge::CriteriaSet& criteria, std::string scratch, ProofLog& log)
+        : terminal_(terminal),
+          options_(options),
+          log_(log),
+          bench_{home, criteria, answers_, std::move(scratch), [] { return interrupted().load(); }},
+          baselines_(bench_, options.seed) {}
+
+    // What every file says is read by the chip itself before anything runs.
+    Result<void> check_files(const std::vector<CataloguedDefect>& defects,
+                             const std::vector<HealthyVariant>& variants);
+    Result<void> run(const std::vector<CataloguedDefect>& defects,
+                     const std::vector<HealthyVariant>& variants);
+    ProofResults take() { return std::move(results_); }
+
+private:
+    Result<void> do_job(const Job& job);
+    Result<void> do_healthy(const Job& job);
+    Result<void> do_defect(const CataloguedDefect& defect);
+    Result<std::optional<DefectResult>> show(const CataloguedDefect& defect,
+                                             const std::string& file, Profile profile,
+                                             const DefectResult* earlier);
+    void keep(DefectResult result);
+    void keep(HealthyResult result);
+    [[nodiscard]] std::vector<Profile> profiles_of(const CataloguedDefect& defect) const;
+
+    Terminal& terminal_;
+    const ProveOptions& options_;
+    ProofLog& log_;
+    ReferenceAnswers answers_;
+    ProofBench bench_;
+    Baselines baselines_;
+    std::mutex mutex_;  // of results and terminal
+    ProofResults results_;
+    std::size_t jobs_ = 0;
+    std::size_t done_ = 0;
+    std::optional<Error> failure_;
+};
+
+Result<void> Proof::check_files(const std::vector<CataloguedDefect>& defects,
+                                const std::vector<HealthyVariant>& variants) {
+    const ProofProfile nothing{Profile::kQuick, {}, {}};
+    std::set<std::string> seen;
+    const auto arm = [&](const Arming& arming) -> Result<void> {
+        const auto armed = expose(bench_, nothing, arming, {});
+        return armed ? Result<void>() : Result<void>(armed.error());
+    };
+    for (const auto& defect : defects) {
+        const std::string file = defect.place.substr(0, defect.place.rfind(':'));
+        if (!seen.insert(file).second) continue;
+        if (const auto armed = arm({.defects = file}); !armed) return armed;
+    }
+    for (const auto& variant : variants) {
+        if (variant.path.empty()) continue;
+        if (const auto armed = arm({.variant = variant.path}); !armed) return armed;
+    }
+    return {};
+}
+
+std::vector<Profile> Proof::profiles_of(const CataloguedDefect& defect) const {
+    // What nothing here sets in motion is shown to the cheap checks only.
+    const bool waits = defect.plane == "fabric" || defect.plane == "site";
+    switch (options_.depth) {
+        case ProofDepth::kQuick: return {Profile::kQuick};
+        case ProofDepth::kStandard: return {Profile::kStandard};
+        case ProofDepth::kQuickThenStandard: break;
+    }
+    if (waits) return {Profile::kQuick};
+    return {Profile::kQuick, Profile::kStandard};
+}
+
+Result<void> Proof::run(const std::vector<CataloguedDefect>& defects,
+                        const std::vector<HealthyVariant>& variants) {
+    std::vector<Job> jobs;
+    for (const auto& defect : defects) jobs.push_back({.defect = &defect});
+    const std::int64_t seeds =
+        options_.seeds > 0 ? options_.seeds : (options_.healthy ? kHealthySeeds : 1);
+    // All variants at one seed before the next seed: they share what the reference answers.
+    for (std::int64_t k = 0; k < seeds; ++k) {
+        for (const auto& variant : variants) {
+            jobs.push_back(
+                {.variant = &variant, .seed = options_.seed + static_cast<std::uint64_t>(k)});
+        }
+    }
+    jobs_ = jobs.size();
+    const auto threads = options_.jobs > 0
+                             ? static_cast<std::size_t>(options_.jobs)
+                             : std::max<std::size_t>(1, std::thread::hardware_concurrency());
+    const auto ran = in_parallel(jobs.size(), threads, [&](std::size_t index) -> Result<void> {
+        if (interrupted()) return Error{ErrorCode::kInterrupted, "interrupted", {}};
+        return do_job(jobs[index]);
+    });
+    const auto place_of = [&](const std::string& id) {
+        return std::ranges::find(defects, id, &CataloguedDefect::id) - defects.begin();
+    };
+    std::ranges::sort(results_.defects, {},
+                      [&](const auto& result) { return place_of(result.id); });
+    std::ranges::sort(results_.healthy, [](const auto& left, const auto& right) {
+        return std::tie(left.variant, left.seed) < std::tie(right.variant, right.seed);
+    });
+    if (ran) return {};
+    if (ran.error().code != ErrorCode::kInterrupted) return ran.error();
+    results_.interrupted = fmt::format(
+        "Interrupted after {} of {} chips{}", done_, jobs_,
+        options_.out.empty() ? "; with --out DIR the next run could go on" : "; --resume goes on");
+    return {};
+}
+
+Result<void> Proof::do_job(const Job& job) {
+    return job.defect != nullptr ? do_defect(*job.defect) : do_healthy(job);
+}
+
+Result<void> Proof::do_healthy(const Job& job) {
+    const Profile profile =
+        options_.depth == ProofDepth::kStandard ? Profile::kStandard : Profile::kQuick;
+    if (const auto* known = log_.find(job.variant->name, job.seed, name_of_profile(profile))) {
+        keep(*known);
+        return {};
+    }
+    const auto baseline = baselines_.of(profile);
+    if (!baseline) return baseline.error();
+    const auto exposure =
+        expose(bench_, (*baseline)->profile, {.variant = job.variant->path}, {job.seed, false, {}});
+    if (!exposure) return exposure.error();
+    if (exposure->interrupted) return Error{ErrorCode::kInterrupted, "interrupted", {}};
+    HealthyResult result{job.variant->name,      job.seed, name_of_profile(profile),
+                         failures_of(*exposure), {},       exposure->duration.count};
+    for (const auto& check : exposure->checks) {
+        if (check.status == judge::Status::kHarnessError) {
+            result.broken.push_back(fmt::format("{}: {}", check.id, check.reason));
+        }
+    }
+    if (const auto kept = log_.keep(result); !kept) return kept;
+    keep(std::move(result));
+    return {};
+}
+
+Result<void> Proof::do_defect(const CataloguedDefect& defect) {
+    if (const auto* known = log_.find(defect.id)) {
+        keep(*known);
+        return {};
+    }
+    DefectResult result = inexpressible(defect);
+    if (!defect.document.empty()) {
+        const std::string file = fmt::format("{}/{}.toml", bench_.scratch, short_hash(defect.id));
+        if (const auto written = write_file(file, defect.document); !written) return written;
+        std::optional<DefectResult> earlier;
+        for (const Profile profile : profiles_of(defect)) {
+            auto shown = show(defect, file, profile, earlier ? &*earlier : nullptr);
+            if (!shown) return shown.error();
+            if (!*shown) return Error{ErrorCode::kInterrupted, "interrupted", {}};
+            earlier = *std::move(*shown);
+            if (earlier->caught) break;
+        }
+        result = *std::move(earlier);
+    }
+    if (const auto kept = log_.keep(result); !kept) return kept;
+    keep(std::move(result));
+    return {};
+}
+
+// Nothing when interrupted.
+Result<std::optional<DefectResult>> Proof::show(const CataloguedDefect& defect,
+                                                const std::string& file, Profile profile,
+                                                const DefectResult* earlier) {
+    const auto baseline = baselines_.of(profile);
+    if (!baseline) return baseline.error();
+    const auto& [checks, creditable, ignored] = **baseline;
+    const auto exposure = expose(bench_, checks, {.defects = file},
+                                 {options_.seed, !options_.all_checks, creditable});
+    if (!exposure) return exposure.error();
+    if (exposure->interrupted) return std::optional<DefectResult>();
+    return std::optional(
+        result_of(defect, *exposure, creditable, name_of_profile(profile), earlier));
+}
+
+void Proof::keep(DefectResult result) {
+    const std::lock_guard lock(mutex_);
+    terminal_.say(fmt::format("[{}/{}] {} {} ({})", ++done_, jobs_, result.id, outcome_of(result),
+                              format_duration({result.seconds})));
+    results_.defects.push_back(std::move(result));
+}
+
+void Proof::keep(HealthyResult result) {
+    const std::lock_guard lock(mutex_);
+    terminal_.say(fmt::format("[{}/{}] {} at seed {}: {} ({})", ++done_, jobs_, result.variant,
+                              result.seed, result.alarms.empty() ? "silent" : "ALARM",
+                              format_duration({result.seconds})));
+    results_.healthy.push_back(std::move(result));
+}
+
+struct Subjects {
+    std::vector<CataloguedDefect> defects;
+    std::vector<HealthyVariant> variants;
+};
+
+Result<Subjects> subjects_of(const Home& home, const ProveOptions& options) {
+    Subjects subjects;
+    if (!options.healthy) {
+        const auto all =
+            read_defects(options.defects.empty() ? home.data("defects") : options.defects);
+        if (!all) return all.error();
+        auto chosen = select_defects(*all, options.only, options.sample, options.seed);
+        if (!chosen) return chosen.error();
+        subjects.defects = *std::move(chosen);
+    }
+    const bool narrowed = !options.only.empty() || options.sample > 0;
+    if (options.healthy || options.seeds > 0 || !narrowed) {
+        auto variants = read_healthy_variants(home, options.variants);
+        if (!variants) return variants.error();
+        subjects.variants = *std::move(variants);
+    }
+    return subjects;
+}
+
+Json question_of(const ProveOptions& options, const judge::CriteriaSet& criteria) {
+    return {{"seed", options.seed},
+            {"depth", static_cast<int>(options.depth)},
+            {"all_checks", options.all_checks},
+            {"checks_hash", checks_hash()},
+            {"criteria_hash", criteria.hash()}};
+}
+
+Result<ProofResults> prove_all(Terminal& terminal, const Home& home, const ProveOptions& options) {
+    const device::SteadyClock clock;
+    const Seconds began = clock.now();
+    const auto criteria = read_criteria(home);
+    if (!criteria) return criteria.error();
+    const auto subjects = subjects_of(home, options);
+    if (!subjects) return subjects.error();
+    auto scratch = ScratchFolder::make();
+    if (!scratch) return scratch.error();
+    auto log = ProofLog::open(options.out, options.resume, question_of(options, *criteria));
+    if (!log) return log.error();
+    Proof proof(terminal, home, options, *criteria, (*scratch)->path(), **log);
+    const auto readable = proof.check_files(subjects->defects, subjects->variants);
+    if (!readable) return readable.error();
+    const auto ran = proof.run(subjects->defects, subjects->variants);
+    if (!ran) return ran.error();
+    ProofResults results = proof.take();
+    results.checks_hash = checks_hash();
+    results.criteria_hash = criteria->hash();
+    results.seconds = (clock.now() - began).count;
+    if (options.write_proofs && results.interrupted.empty()) {
+        const auto written = write_shipped(home, *criteria, subjects->defects, results);
+        if (!written) return written.error();
+    }
+    return results;
+}
+
+}  // namespace
+
+int prove(Terminal& terminal, const Home& home, const ProveOptions& options) {
+    if (options.resume && options.out.empty()) {
+        return terminal.complain(
+            {ErrorCode::kUsage, "--resume needs --out DIR, the proof to go on with", ""});
+    }
+    if (options.write_proofs &&
+        !(options.all_checks && options.only.empty() && options.sample == 0)) {
+        return terminal.complain({ErrorCode::kUsage,
+                                  "--write-proofs needs --all-checks, and neither --only nor "
+                                  "--sample: what ships must be whole",
+                                  ""});
+    }
+    const auto results = prove_all(terminal, home, options);
+    if (!results) return terminal.complain(results.error());
+    if (!options.out.empty()) {
+        const auto written =
+            write_file(options.out + "/proof.json", to_json(*results).dump(2) + "\n");
+        if (!written) return terminal.complain(written.error());
+    }
+    print_results(terminal, *results, options.format);
+    if (!results->interrupted.empty()) return kExitInterrupted;
+    const bool alarmed = std::ranges::any_of(
+        results->healthy, [](const auto& result) { return !result.alarms.empty(); });
+    return alarmed ? kExitNotQualified : kExitDone;
+}
+
+}  // namespace ascertain::app
