@@ -74,6 +74,9 @@ public:
         for (std::size_t i = first; i < stack.size(); ++i) to_host(stack[i]);
     }
 
+    // The index of the device, or -1 where no argument says.
+    [[nodiscard]] std::int64_t device() const { return device_ ? *device_ : -1; }
+
     void run() { op_.redispatchBoxed(kHostKeys, &stack_); }
 
     // Written arguments get the memory and shape that the kernel gave them, results their device.
@@ -256,7 +259,11 @@ void call_on_host(const c10::OperatorHandle& op, torch::jit::Stack& stack, Devic
     if (!defects::armed()) {
         call.run();
     } else {
-        defects::run_with_defects(op, stack, [&] { call.run(); });
+        // Copies between devices and the host, and numbers read from the device, wait for it.
+        if (rule == DeviceRule::kAnyDevices || op.schema().name() == "aten::_local_scalar_dense") {
+            defects::synchronised();
+        }
+        defects::run_with_defects(op, stack, call.device(), [&] { call.run(); });
     }
     call.finish();
 }

@@ -1,4 +1,5 @@
 #include "chips/simulated/guard.hpp"
+#include "chips/simulated/defects/engine.hpp"
 
 #include <ATen/detail/PrivateUse1HooksInterface.h>
 #include <c10/core/CPUAllocator.h>
@@ -47,8 +48,11 @@ struct Guard final : c10::impl::DeviceGuardImplInterface {
     }
     c10::Stream exchangeStream(c10::Stream stream) const override { return stream; }
     bool queryStream(const c10::Stream&) const override { return true; }
-    void synchronizeStream(const c10::Stream&) const override {}
-    void synchronizeDevice(c10::DeviceIndex device) const override { check_index(device); }
+    void synchronizeStream(const c10::Stream&) const override { defects::synchronised(); }
+    void synchronizeDevice(c10::DeviceIndex device) const override {
+        check_index(device);
+        defects::synchronised();
+    }
 
     void record(void** event, const c10::Stream&, c10::DeviceIndex, c10::EventFlag) const override {
         if (*event == nullptr) *event = new Clock::time_point;
@@ -56,7 +60,7 @@ struct Guard final : c10::impl::DeviceGuardImplInterface {
     }
     void block(void*, const c10::Stream&) const override {}
     bool queryEvent(void*) const override { return true; }
-    void synchronizeEvent(void*) const override {}
+    void synchronizeEvent(void*) const override { defects::synchronised(); }
     void destroyEvent(void* event, c10::DeviceIndex) const noexcept override {
         delete static_cast<Clock::time_point*>(event);
     }

@@ -73,10 +73,14 @@ std::vector<Field> part(std::string otherwise = "all", double share = 0.5) {
             whole_or("elements", 1.0, 0.0)};
 }
 
-const std::vector<std::string_view> kProducts{"mm", "bmm", "addmm", "baddbmm", "_grouped_mm"};
-const std::vector<std::string_view> kIndexSums{"index_add",       "scatter_add",
-                                               "scatter_reduce",  "index_put",
-                                               "_index_put_impl", "embedding_dense_backward"};
+// Functions, not constants: a plug-in reads its defects while static objects are still being made.
+std::vector<std::string_view> products() {
+    return {"mm", "bmm", "addmm", "baddbmm", "_grouped_mm"};
+}
+std::vector<std::string_view> index_sums() {
+    return {"index_add", "scatter_add",     "scatter_reduce",
+            "index_put", "_index_put_impl", "embedding_dense_backward"};
+}
 
 std::vector<std::string_view> joined(std::vector<std::string_view> a,
                                      const std::vector<std::string_view>& b) {
@@ -142,13 +146,13 @@ void add_sums(std::vector<Effect>& all) {
     all.push_back({at,
                    "round_partial_sums",
                    {whole("chunk", 1.0), float_dtype("bf16"), bits("bits", false)},
-                   kProducts,
+                   products(),
                    "the running sum over k is rounded to `dtype` (or `bits` of mantissa) after "
                    "every `chunk` terms"});
     all.push_back({at,
                    "truncate_sums",
                    {whole("block", 1.0), bits("bits", true)},
-                   kProducts,
+                   products(),
                    "blocks of terms are added to an accumulator of so many bits, rounded towards "
                    "zero"});
     all.push_back({at,
@@ -161,7 +165,7 @@ void add_sums(std::vector<Effect>& all) {
     all.push_back({at,
                    "nondeterministic_order",
                    {whole("chunk", 1.0), word("per", {"call", "process", "rows"}, "call")},
-                   joined(joined(kProducts, {"sum", "mean"}), kIndexSums),
+                   joined(joined(products(), {"sum", "mean"}), index_sums()),
                    "fp32 sums of `chunk` terms are added in another order at every call, in every "
                    "process, or for every number of rows"});
     all.push_back({at,
@@ -172,7 +176,7 @@ void add_sums(std::vector<Effect>& all) {
     all.push_back({at,
                    "lose_duplicates",
                    {},
-                   kIndexSums,
+                   index_sums(),
                    "of several contributions to one index the last one wins"});
     all.push_back({at,
                    "drop_alpha",

@@ -1,4 +1,5 @@
-// The armed defects of this process. Nothing is armed unless the environment names a file.
+// The armed rules of this process that wait for operators. Nothing is armed unless the environment
+// names a file (src/defects/counts.hpp has the variables).
 #pragma once
 
 #include <ATen/core/dispatch/Dispatcher.h>
@@ -10,11 +11,6 @@
 
 namespace ascertain::simulated::defects {
 
-inline constexpr const char* kFileVariable = "ASCERTAIN_DEFECTS";
-// A file that gets one line per defect, "id matched fired", kept up to date at every call, so that
-// it survives a crash; "%p" in its name becomes the process's number.
-inline constexpr const char* kCountsVariable = "ASCERTAIN_DEFECTS_COUNTS";
-
 // Once, before anything runs. Returns what is wrong with the file, with its place, or "".
 [[nodiscard]] std::string arm_from_environment(const std::vector<std::string>& operators);
 
@@ -23,9 +19,13 @@ inline constexpr const char* kCountsVariable = "ASCERTAIN_DEFECTS_COUNTS";
 // The operator has lost its kernel and runs by the fallback.
 [[nodiscard]] bool falls_back(const c10::OperatorHandle& op);
 
-// Calls `run`, which does the operator on the CPU tensors on `stack`, with what the armed defects
-// do before and after it. Throws what `run` throws and what a defect raises.
-void run_with_defects(const c10::OperatorHandle& op, torch::jit::Stack& stack,
+// The host waits for the device, or reads from it: what was late is there now.
+void synchronised();
+
+// Calls `run`, which does the operator on the CPU tensors on `stack`, with what the armed rules do
+// before and after it. `device`: the index of the device whose call it is; -1: none says. Throws
+// what `run` throws and what a rule raises.
+void run_with_defects(const c10::OperatorHandle& op, torch::jit::Stack& stack, std::int64_t device,
                       const std::function<void()>& run);
 
 }  // namespace ascertain::simulated::defects
