@@ -35,6 +35,12 @@ Result<void> validate_fleets(const ProjectionInput& input, const StageInput& sta
     if (stage.devices < 0 || stage.shared_devices < 0 || stage.loose_devices < 0) {
         return missing("stages." + stage.kind, "devices must not be negative");
     }
+    const std::int64_t there =
+        stage.fleet == 0 || !input.second ? input.devices : input.second->devices;
+    if (stage.devices > there) {
+        return missing("stages." + stage.kind + ".devices",
+                       fmt::format("asks for {} devices of a fleet of {}", stage.devices, there));
+    }
     return {};
 }
 

@@ -62,8 +62,10 @@ void ask_loss(Bench& bench, const Asked& asked, c10::ScalarType dtype) {
         const at::Tensor got = bench.fetch(gradient_of(there, target_there));
         // A probability of nearly one is known to a few roundings of one.
         const double at_one = 4.0 * half_ulp / static_cast<double>(asked.tokens);
-        // exp of a log-probability rounded to the dtype: off by its absolute error.
-        const double log_size = std::log(static_cast<double>(asked.vocabulary)) + largest_of(wide);
+        // exp of a log-probability rounded to the dtype: off by its absolute error. The least one
+        // is the least logit less the logarithm of the sum: at most log V + 2 max |x| in size.
+        const double log_size =
+            std::log(static_cast<double>(asked.vocabulary)) + 2.0 * largest_of(wide);
         const at::Tensor spreads =
             want.abs().mul(dtype == at::kFloat ? 1e-4 : 2.0 * half_ulp * (2.0 * log_size + 2.0));
         bench.within(got, want,
