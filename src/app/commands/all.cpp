@@ -24,11 +24,18 @@ std::span<const Command> commands() {
             "  ascertain ops --case OUT/cases/ID.json --seed 7 --device npu:0    one failure "
             "again",
             &declare_ops},
-        Command{"trial",
-                "Does a small model of the same structure learn on a device as on the reference?",
-                "Examples:\n"
-                "  ascertain trial --model config.json --device npu:0",
-                &declare_trial},
+        Command{
+            "trial",
+            "Does a small model of the same structure learn on a device as on the reference?",
+            "Examples:\n"
+            "  ascertain trial --model config.json --device npu:0\n"
+            "  ascertain trial --device npu:0 --command 'torchrun --nproc-per-node 8 train.py' "
+            "--metrics metrics.jsonl\n"
+            "      --reference-command 'ssh gpubox ./train.sh' --replicas 4     your own trainer, "
+            "killed, resumed, compared\n"
+            "The command reads ASCERTAIN_DEVICE and ASCERTAIN_SEED, and writes below "
+            "ASCERTAIN_OUT (docs/trainer.md).",
+            &declare_trial},
         Command{"handoff",
                 "Does a checkpoint trained elsewhere say the same when this device serves it?",
                 "Examples:\n"

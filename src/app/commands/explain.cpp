@@ -15,6 +15,7 @@
 #include "app/prove/shipped.hpp"
 #include "app/qualify/conclude.hpp"
 #include "base/text.hpp"
+#include "measure/checks/trainer.hpp"
 #include "measure/qualification/filter.hpp"
 
 namespace ascertain::app {
@@ -57,6 +58,7 @@ std::vector<std::string> known_names(const std::vector<CataloguedDefect>& defect
     std::vector<std::string> names;
     for (const auto& defect : defects) names.push_back(defect.id);
     for (const auto& check : checks::all()) names.emplace_back(check.id);
+    for (const auto& check : checks::of_trainer()) names.emplace_back(check.id);
     for (const auto& status : kStatuses) names.emplace_back(status.name);
     return names;
 }

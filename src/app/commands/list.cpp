@@ -6,10 +6,22 @@
 #include "app/exit_codes.hpp"
 #include "app/names.hpp"
 #include "app/table.hpp"
+#include "measure/checks/trainer.hpp"
 #include "measure/qualification/filter.hpp"
 
 namespace ascertain::app {
 namespace {
+
+void add_row(Table& table, const checks::Definition& check) {
+    const std::string id =
+        std::string(check.id) + (check.subjects == checks::Subjects::kOperators ? ".*" : "");
+    const bool control = !check.tamper.empty();
+    table.rows.push_back({cell(id), cell(std::string(qualification::name_of(check.question))),
+                          cell(std::string(check.family)),
+                          cell(std::string(name_of(check.profile_min))),
+                          cell(check.required ? "yes" : "no", check.required),
+                          cell(control ? "yes" : "no", control), cell(std::string(check.asks))});
+}
 
 Table checks_table() {
     Table table{{{"id", "check", false},
@@ -20,15 +32,8 @@ Table checks_table() {
                  {"control", "control", false},
                  {"asks", "asks", false}},
                 {}};
-    for (const auto& check : checks::all()) {
-        const std::string id =
-            std::string(check.id) + (check.subjects == checks::Subjects::kOperators ? ".*" : "");
-        const bool control = !check.tamper.empty();
-        table.rows.push_back(
-            {cell(id), cell(std::string(qualification::name_of(check.question))),
-             cell(std::string(check.family)), cell(std::string(name_of(check.profile_min))),
-             cell(check.required ? "yes" : "no", check.required),
-             cell(control ? "yes" : "no", control), cell(std::string(check.asks))});
+    for (const auto definitions : {checks::all(), checks::of_trainer()}) {
+        for (const auto& check : definitions) add_row(table, check);
     }
     return table;
 }

@@ -1,4 +1,4 @@
-// ascertain qualify, and its part trial, which asks the learn question alone.
+// ascertain qualify: every question that this machine can answer.
 #include <CLI/CLI.hpp>
 #include <memory>
 
@@ -7,15 +7,12 @@
 #include "app/qualify/run.hpp"
 
 namespace ascertain::app {
-namespace {
 
-// `group` is the question that is asked when the user selects nothing; empty: all.
-Run declare(CLI::App& flags, const char* group) {
+Run declare_qualify(CLI::App& flags) {
     auto options = std::make_shared<QualifyOptions>();
     options->command = flags.get_name();
     add_qualify_flags(flags, *options);
-    return [options, group](Terminal& terminal, const Home& home) {
-        if (options->only.empty() && *group != '\0') options->only = {group};
+    return [options](Terminal& terminal, const Home& home) {
         if (options->resume && options->out.empty()) {
             terminal.complain(
                 {ErrorCode::kUsage, "--resume needs --out DIR, the run to go on with", ""});
@@ -23,15 +20,6 @@ Run declare(CLI::App& flags, const char* group) {
         }
         return qualify(terminal, home, *options);
     };
-}
-
-}  // namespace
-
-Run declare_qualify(CLI::App& flags) {
-    return declare(flags, "");
-}
-Run declare_trial(CLI::App& flags) {
-    return declare(flags, "@learn");
 }
 
 }  // namespace ascertain::app

@@ -6,6 +6,7 @@
 #include "measure/checks/check.hpp"
 #include "measure/checks/ops_battery.hpp"
 #include "measure/checks/steps.hpp"
+#include "measure/checks/trainer.hpp"
 
 namespace ascertain::checks {
 namespace {
@@ -213,10 +214,12 @@ std::span<const Definition> all() {
 }
 
 const Definition* find(std::string_view id) {
-    for (const Definition& definition : kAll) {
-        const bool begins = id.starts_with(definition.id);
-        if (begins && (id.size() == definition.id.size() || id[definition.id.size()] == '.')) {
-            return &definition;
+    for (const auto table : {all(), of_trainer()}) {
+        for (const Definition& definition : table) {
+            const bool begins = id.starts_with(definition.id);
+            if (begins && (id.size() == definition.id.size() || id[definition.id.size()] == '.')) {
+                return &definition;
+            }
         }
     }
     return nullptr;

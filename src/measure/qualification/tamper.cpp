@@ -55,8 +55,9 @@ Result<Json> corrupted(const Json& tamper, Json result) {
 }
 
 bool is_measuring(std::string_view request) {
-    constexpr std::array<std::string_view, 7> kMeasuring{
-        "replay", "repeat", "time", "numerics", "teacher_force", "train", "logprobs"};
+    constexpr std::array<std::string_view, 8> kMeasuring{"replay",   "repeat",        "time",
+                                                         "numerics", "teacher_force", "train",
+                                                         "logprobs", "run_trainer"};
     return std::find(kMeasuring.begin(), kMeasuring.end(), request) != kMeasuring.end();
 }
 

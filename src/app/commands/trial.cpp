@@ -1,0 +1,54 @@
+// ascertain trial: the learn question alone, asked of a model of ours or of the user's own trainer.
+#include <CLI/CLI.hpp>
+#include <memory>
+
+#include "app/commands/all.hpp"
+#include "app/exit_codes.hpp"
+#include "app/qualify/run.hpp"
+#include "app/trainer/run.hpp"
+
+namespace ascertain::app {
+namespace {
+
+// What makes no sense without --command.
+bool brings_trainer_flags(const CLI::App& flags) {
+    for (const char* name : {"--metrics", "--log-pattern", "--loss-name", "--resume-command",
+                             "--reference-command", "--reference-device", "--reference-metrics",
+                             "--replicas", "--margin", "--for", "--silence"}) {
+        if (flags.get_option(name)->count() > 0) return true;
+    }
+    return false;
+}
+
+}  // namespace
+
+Run declare_trial(CLI::App& flags) {
+    auto options = std::make_shared<QualifyOptions>();
+    auto trainer = std::make_shared<TrainerOptions>();
+    options->command = flags.get_name();
+    add_qualify_flags(flags, *options);
+    add_trainer_flags(flags, *trainer);
+    return [options, trainer, &flags](Terminal& terminal, const Home& home) {
+        if (flags.get_option("--command")->count() > 0) {
+            trainer->devices = options->devices;
+            trainer->out = options->out;
+            trainer->seed = options->seed;
+            trainer->skip = options->skip;
+            return try_trainer(terminal, home, *trainer);
+        }
+        if (brings_trainer_flags(flags)) {
+            return terminal.complain(
+                {ErrorCode::kUsage, "these flags speak of a trainer, and none is named: --command",
+                 ""});
+        }
+        if (options->only.empty()) options->only = {"@learn"};
+        if (options->resume && options->out.empty()) {
+            terminal.complain(
+                {ErrorCode::kUsage, "--resume needs --out DIR, the run to go on with", ""});
+            return kExitUsage;
+        }
+        return qualify(terminal, home, *options);
+    };
+}
+
+}  // namespace ascertain::app
