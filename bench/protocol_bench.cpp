@@ -27,7 +27,7 @@ void round_trip(benchmark::State& state) {
     const Json params{{"payload", std::string(static_cast<std::size_t>(state.range(0)), 'x')}};
     const auto never = [] { return false; };
     for (auto _ : state) {
-        const auto reply = pool.call(0, {"describe", params, Seconds{20.0}}, never);
+        const auto reply = device::call(pool, 0, {"describe", params, Seconds{20.0}}, never);
         if (!reply || reply->ending != device::Ending::kResult) state.SkipWithError("no answer");
     }
 }
@@ -43,7 +43,8 @@ void start_and_stop(benchmark::State& state) {
     const device::SteadyClock clock;
     for (auto _ : state) {
         device::Pool pool(clock, {healthy_worker()}, {});
-        const auto reply = pool.call(0, {"describe", {}, Seconds{20.0}}, [] { return false; });
+        const auto reply =
+            device::call(pool, 0, {"describe", {}, Seconds{20.0}}, [] { return false; });
         if (!reply || reply->ending != device::Ending::kResult) state.SkipWithError("no answer");
     }
 }

@@ -8,8 +8,12 @@ TORCH_VERSION_PINNED="2.13.0"
 DISK_NEEDED_MB=3000  # the CPU wheel unpacked, the build, and room to breathe
 
 CORE_PACKAGES="g++ cmake ninja-build ccache pkg-config nlohmann-json3-dev libtomlplusplus-dev libcli11-dev
-  libfmt-dev libsqlite3-dev libssl-dev libzstd-dev libboost-dev libboost-math-dev libjs-chart.js python3-venv"
+  libfmt-dev libsqlite3-dev libssl-dev libzstd-dev libboost-dev libboost-math-dev libcurl4-openssl-dev libgloo-dev libzmq3-dev cppzmq-dev
+  libjs-chart.js python3-venv"
 TEST_PACKAGES="libgtest-dev libgmock-dev chromium python3-jsonschema"
+# Programs of others that `./test --all` runs against; without one, its test says that it was skipped.
+INTEROP_PACKAGES="slurmctld slurmd slurm-client munge openmpi-bin openssh-server openssh-client iproute2"
+INTEROP_PYTHON="kubernetes-validate==1.37.0 kubeflow-trainer-api==2.3.0"
 
 say() { printf 'ascertain: %s\n' "$*" >&2; }
 fail() { say "$@"; exit "${EXIT_CODE:-70}"; }
@@ -44,6 +48,19 @@ install_packages() {
     fi
   fi
   touch "$stamp"
+}
+
+# Installs what `./test --all` wants beyond `./test`, or says that it could not: those tests then skip.
+install_interop() {
+  local python="$ASCERTAIN_HOME/build/interop-python"
+  (install_packages interop $INTEROP_PACKAGES) || say "tests with real launchers will be skipped"
+  [ -e "$python/.done" ] && [ "$python/.done" -nt "${BASH_SOURCE[0]}" ] && return 0
+  if python3 -m venv "$python" >>"$LOG" 2>&1 &&
+     "$python/bin/python" -m pip install --disable-pip-version-check $INTEROP_PYTHON >>"$LOG" 2>&1; then
+    touch "$python/.done"
+  else
+    say "the Kubernetes schemas could not be installed; the test of the manifests will be skipped"
+  fi
 }
 
 # Off Debian: the tools must be there already.

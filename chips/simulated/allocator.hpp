@@ -24,6 +24,7 @@ public:
 
     bool initialized() override { return true; }
     void emptyCache(c10::MempoolId_t) override {}
+    // What waits in a stream's queue holds its memory itself.
     void recordStream(const c10::DataPtr&, c10::Stream) override {}
     c10::CachingDeviceAllocator::DeviceStats getDeviceStats(c10::DeviceIndex device) override;
     void resetAccumulatedStats(c10::DeviceIndex device) override;

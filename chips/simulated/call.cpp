@@ -1,18 +1,25 @@
 #include "chips/simulated/call.hpp"
 
-#include <ATen/CPUGeneratorImpl.h>
 #include <ATen/core/LegacyTypeDispatch.h>
 #include <ATen/core/List.h>
 #include <ATen/ops/zeros.h>
 #include <c10/core/CPUAllocator.h>
+#include <c10/util/SmallVector.h>
 
 #include <algorithm>
+#include <array>
 #include <cstring>
+#include <memory>
 #include <optional>
+#include <span>
+#include <string_view>
 #include <utility>
 
 #include "chips/simulated/allocator.hpp"
+#include "chips/simulated/arithmetic/run.hpp"
 #include "chips/simulated/defects/engine.hpp"
+#include "chips/simulated/generator.hpp"
+#include "chips/simulated/streams.hpp"
 
 namespace ascertain::simulated {
 namespace {
@@ -72,12 +79,13 @@ public:
         const std::size_t first = stack.size() - count;
         for (std::size_t i = first; i < stack.size(); ++i) note_device(stack[i]);
         for (std::size_t i = first; i < stack.size(); ++i) to_host(stack[i]);
+        if (device_) draw_from_device(first);
     }
 
     // The index of the device, or -1 where no argument says.
     [[nodiscard]] std::int64_t device() const { return device_ ? *device_ : -1; }
 
-    void run() { op_.redispatchBoxed(kHostKeys, &stack_); }
+    void run() { arithmetic::run(op_, stack_); }
 
     // Written arguments get the memory and shape that the kernel gave them, results their device.
     void finish() {
@@ -87,7 +95,6 @@ public:
         for (const Pair& pair : tensors_) {
             if (!same_geometry(pair.host, pair.device)) copy_geometry(pair.host, pair.device);
         }
-        if (generator_) write_generator_back();
         const std::size_t count = op_.schema().returns().size();
         for (std::size_t i = stack_.size() - count; i < stack_.size(); ++i) to_device(stack_[i]);
     }
@@ -150,10 +157,18 @@ private:
         } else if (value.isDevice()) {
             value = c10::Device(at::kCPU);
         } else if (value.isGenerator() && value.toGenerator().device().type() == kDeviceType) {
-            generator_ = value.toGenerator();
-            host_generator_ = at::make_generator<at::CPUGeneratorImpl>();
-            host_generator_->set_state(generator_->get_state());
-            value = *host_generator_;
+            value = host_generator(value.toGenerator());
+        }
+    }
+
+    // Whoever names no generator draws from the device's own.
+    void draw_from_device(std::size_t first) {
+        const auto& schema = op_.schema().arguments();
+        for (std::size_t i = 0; i < schema.size(); ++i) {
+            c10::IValue& value = stack_[first + i];
+            if (value.isNone() && schema[i].name() == "generator") {
+                value = host_generator(default_generator(*device_));
+            }
         }
     }
 
@@ -225,8 +240,6 @@ private:
         return over(made, kDeviceKeys, host);
     }
 
-    void write_generator_back() { generator_->set_state(host_generator_->get_state()); }
-
     [[noreturn]] void refuse(c10::Device one, c10::Device other) const {
         TORCH_CHECK(false,
                     "Expected all tensors to be on the same device, but found at least two "
@@ -240,11 +253,68 @@ private:
     DeviceRule rule_;
     std::optional<c10::DeviceIndex> device_;
     bool results_stay_on_host_ = false;
-    std::vector<Alias> storages_;
-    std::vector<Pair> tensors_;
-    std::optional<at::Generator> generator_;
-    std::optional<at::Generator> host_generator_;
+    // Few calls have more; making room for them on the heap would cost as much as the aliases.
+    c10::SmallVector<Alias, 6> storages_;
+    c10::SmallVector<Pair, 6> tensors_;
 };
+
+void call_now(const c10::OperatorHandle& op, torch::jit::Stack& stack, DeviceRule rule) {
+    const at::AutoDispatchBelowADInplaceOrView below;
+    HostCall call(op, stack, rule);
+    if (!defects::armed()) {
+        call.run();
+    } else {
+        // Copies between devices and the host, and numbers read from the device, wait for it.
+        if (rule == DeviceRule::kAnyDevices || op.schema().name() == "aten::_local_scalar_dense") {
+            defects::synchronised(call.device() < 0 ? current_device()
+                                                    : static_cast<c10::DeviceIndex>(call.device()));
+        }
+        defects::run_with_defects(op, stack, call.device(), [&] { call.run(); });
+    }
+    call.finish();
+}
+
+// Operators that only write an argument whose shape they do not change, so that what they return is
+// known before they have run.
+constexpr std::array<std::string_view, 24> kReturnEarly{
+    "aten::add_",  "aten::addcdiv_",     "aten::addcmul_", "aten::clamp_", "aten::copy_",
+    "aten::cos_",  "aten::div_",         "aten::exp_",     "aten::fill_",  "aten::lerp_",
+    "aten::log_",  "aten::masked_fill_", "aten::mul_",     "aten::neg_",   "aten::pow_",
+    "aten::relu_", "aten::rsqrt_",       "aten::sigmoid_", "aten::silu_",  "aten::sin_",
+    "aten::sqrt_", "aten::sub_",         "aten::tanh_",    "aten::zero_"};
+
+std::optional<c10::Stream> stream_of_call(const c10::OperatorHandle& op,
+                                          const torch::jit::Stack& stack) {
+    const std::size_t count = op.schema().arguments().size();
+    for (std::size_t i = stack.size() - count; i < stack.size(); ++i) {
+        if (!stack[i].isTensor() || !stack[i].toTensor().defined()) continue;
+        const c10::Device device = stack[i].toTensor().device();
+        if (device.type() == kDeviceType) return queued_stream(device.index());
+    }
+    return std::nullopt;
+}
+
+// A copy from or to the host may be late only where the caller said so.
+bool may_return_early(const c10::OperatorHandle& op, std::span<const c10::IValue> arguments) {
+    if (std::ranges::find(kReturnEarly, op.schema().name()) == kReturnEarly.end()) return false;
+    if (op.schema().name() != "aten::copy_") return true;
+    const bool between = arguments[0].toTensor().device().type() == kDeviceType &&
+                         arguments[1].toTensor().device().type() == kDeviceType;
+    return between || arguments[2].toBool();
+}
+
+// Done in its turn on the stream's thread. What only writes returns at once; the arguments live
+// until it is done. What makes something new is waited for.
+void call_on_stream(const c10::Stream& stream, const c10::OperatorHandle& op,
+                    torch::jit::Stack& stack, DeviceRule rule) {
+    const std::size_t count = op.schema().arguments().size();
+    if (!may_return_early(op, {&stack[stack.size() - count], count})) {
+        return enqueue_and_wait(stream, [&] { call_now(op, stack, rule); });
+    }
+    auto own = std::make_shared<torch::jit::Stack>(torch::jit::pop(stack, count));
+    stack.push_back(own->front());
+    enqueue(stream, [op, own, rule] { call_now(op, *own, rule); });
+}
 
 }  // namespace
 
@@ -254,18 +324,12 @@ at::Tensor host_alias(const at::Tensor& device_tensor) {
 
 void call_on_host(const c10::OperatorHandle& op, torch::jit::Stack& stack, DeviceRule rule) {
     TORCH_CHECK(load_failure().empty(), load_failure());
-    const at::AutoDispatchBelowADInplaceOrView below;
-    HostCall call(op, stack, rule);
-    if (!defects::armed()) {
-        call.run();
-    } else {
-        // Copies between devices and the host, and numbers read from the device, wait for it.
-        if (rule == DeviceRule::kAnyDevices || op.schema().name() == "aten::_local_scalar_dense") {
-            defects::synchronised();
+    if (streams_in_use()) {
+        if (const std::optional<c10::Stream> stream = stream_of_call(op, stack)) {
+            return call_on_stream(*stream, op, stack, rule);
         }
-        defects::run_with_defects(op, stack, call.device(), [&] { call.run(); });
     }
-    call.finish();
+    call_now(op, stack, rule);
 }
 
 }  // namespace ascertain::simulated

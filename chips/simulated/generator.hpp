@@ -1,8 +1,8 @@
-// Random numbers of a simulated device: the CPU's generator under a device's name, so that a seed
-// gives the CPU's numbers.
+// Random numbers of a simulated device: a generator of its own for each, which draws what the CPU's
+// generator with the same seed draws.
 #pragma once
 
-#include <ATen/CPUGeneratorImpl.h>
+#include <ATen/core/Generator.h>
 
 #include "chips/simulated/device.hpp"
 
@@ -10,5 +10,8 @@ namespace ascertain::simulated {
 
 [[nodiscard]] at::Generator make_generator(c10::DeviceIndex device);
 [[nodiscard]] const at::Generator& default_generator(c10::DeviceIndex device);
+
+// The generator of the CPU that stands behind one of a simulated device: CPU kernels draw from it.
+[[nodiscard]] at::Generator host_generator(const at::Generator& device_generator);
 
 }  // namespace ascertain::simulated

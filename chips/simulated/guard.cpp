@@ -5,19 +5,16 @@
 #include <c10/core/CPUAllocator.h>
 #include <c10/core/impl/DeviceGuardImplInterface.h>
 
-#include <chrono>
 #include <cstring>
 #include <utility>
 
 #include "chips/simulated/allocator.hpp"
 #include "chips/simulated/generator.hpp"
+#include "chips/simulated/streams.hpp"
 
 namespace ascertain::simulated {
 namespace {
 
-using Clock = std::chrono::steady_clock;
-
-// Work is done when the call returns: every stream is the default one, an event is a time.
 struct Guard final : c10::impl::DeviceGuardImplInterface {
     c10::DeviceType type() const override { return kDeviceType; }
     c10::Device exchangeDevice(c10::Device device) const override {
@@ -36,38 +33,54 @@ struct Guard final : c10::impl::DeviceGuardImplInterface {
     }
     c10::DeviceIndex deviceCount() const noexcept override { return device_count(); }
 
-    c10::Stream getStream(c10::Device device) const override { return getDefaultStream(device); }
+    c10::Stream getStream(c10::Device device) const override {
+        return current_stream(index_of(device));
+    }
     c10::Stream getDefaultStream(c10::Device device) const override {
-        return c10::Stream(c10::Stream::DEFAULT, device.has_index() ? device : getDevice());
+        return default_stream(index_of(device));
     }
     c10::Stream getStreamFromGlobalPool(c10::Device device, bool) const override {
-        return getDefaultStream(device);
+        return pooled_stream(index_of(device));
     }
     c10::Stream getNewStream(c10::Device device, int) const override {
-        return getDefaultStream(device);
+        return new_stream(index_of(device));
     }
-    c10::Stream exchangeStream(c10::Stream stream) const override { return stream; }
-    bool queryStream(const c10::Stream&) const override { return true; }
-    void synchronizeStream(const c10::Stream&) const override { defects::synchronised(); }
+    c10::Stream exchangeStream(c10::Stream stream) const override {
+        return exchange_stream(stream);
+    }
+    bool queryStream(const c10::Stream& stream) const override { return is_idle(stream); }
+    void synchronizeStream(const c10::Stream& stream) const override {
+        wait_for_stream(stream);
+        defects::synchronised(stream.device_index());
+    }
     void synchronizeDevice(c10::DeviceIndex device) const override {
         check_index(device);
-        defects::synchronised();
+        wait_for_device(device);
+        defects::synchronised(device);
     }
 
-    void record(void** event, const c10::Stream&, c10::DeviceIndex, c10::EventFlag) const override {
-        if (*event == nullptr) *event = new Clock::time_point;
-        *static_cast<Clock::time_point*>(*event) = Clock::now();
+    void record(void** event, const c10::Stream& stream, c10::DeviceIndex,
+                c10::EventFlag) const override {
+        record_event(event, stream);
     }
-    void block(void*, const c10::Stream&) const override {}
-    bool queryEvent(void*) const override { return true; }
-    void synchronizeEvent(void*) const override { defects::synchronised(); }
+    void block(void* event, const c10::Stream& stream) const override {
+        make_stream_wait(event, stream);
+    }
+    bool queryEvent(void* event) const override { return event_is_done(event); }
+    void synchronizeEvent(void* event) const override {
+        wait_for_event(event);
+        defects::synchronised(current_device());
+    }
     void destroyEvent(void* event, c10::DeviceIndex) const noexcept override {
-        delete static_cast<Clock::time_point*>(event);
+        destroy_event(event);
     }
     double elapsedTime(void* from, void* to, c10::DeviceIndex) const override {
-        const std::chrono::duration<double, std::milli> elapsed =
-            *static_cast<Clock::time_point*>(to) - *static_cast<Clock::time_point*>(from);
-        return elapsed.count();
+        return elapsed_ms(from, to);
+    }
+
+private:
+    static c10::DeviceIndex index_of(c10::Device device) {
+        return device.has_index() ? device.index() : current_device();
     }
 };
 

@@ -2,18 +2,24 @@
 
 #include <ATen/EmptyTensor.h>
 #include <ATen/SDPBackend.h>
+#include <ATen/core/LegacyTypeDispatch.h>
 #include <ATen/native/transformers/attention.h>
 #include <ATen/ops/_fused_sdp_choice.h>
 #include <ATen/ops/_reshape_alias_native.h>
 #include <ATen/ops/as_strided_native.h>
+#include <ATen/ops/empty.h>
+#include <ATen/ops/empty_like.h>
+#include <ATen/ops/ones_like.h>
 #include <ATen/ops/set_native.h>
 #include <ATen/ops/view_native.h>
 #include <c10/core/DeviceGuard.h>
 
 #include <algorithm>
 #include <set>
+#include <tuple>
 
 #include "chips/simulated/allocator.hpp"
+#include "chips/simulated/arithmetic/run.hpp"
 #include "chips/simulated/call.hpp"
 
 namespace ascertain::simulated {
@@ -83,6 +89,21 @@ at::Tensor& set_empty(at::Tensor& self) {
     return at::native::set_storage_cpu_(self, std::move(none), 0, {0}, {});
 }
 
+// As the CPU's, but drawn from the device's generator: the operator takes none.
+std::tuple<at::Tensor, at::Tensor> native_dropout(const at::Tensor& input, double p,
+                                                  std::optional<bool> train) {
+    const at::AutoDispatchBelowADInplaceOrView below;
+    if (input.numel() == 0) return {input, at::empty_like(input, input.options())};
+    if (train && !*train) {
+        return {input.clone(), at::ones_like(input, input.options().dtype(at::kBool))};
+    }
+    const double kept = 1.0 - p;
+    const double scale = kept == 0.0 ? 0.0 : 1.0 / kept;
+    const at::Tensor mask =
+        at::empty(input.sizes(), input.options().dtype(at::kBool)).bernoulli_(kept);
+    return {input.mul(mask).mul_(scale), mask};
+}
+
 void convolution(const c10::OperatorHandle&, Stack* stack) {
     static const c10::OperatorHandle host = operator_named(kConvolution);
     call_on_host(host, *stack, DeviceRule::kOneDevice);
@@ -144,6 +165,7 @@ std::int64_t choose_attention(const at::Tensor& query, const at::Tensor& key,
     const bool masked = mask && mask->defined();
     constexpr auto kMath = static_cast<std::int64_t>(at::SDPBackend::math);
     if (masked && mask->requires_grad()) return kMath;
+    if (arithmetic::declared().attention == arithmetic::Attention::kMath) return kMath;
     const std::int64_t choice = at::_fused_sdp_choice(
         host_alias(query), host_alias(key), host_alias(value),
         masked ? std::optional(host_alias(*mask)) : std::nullopt, dropout, causal, scale, grouped);
@@ -164,6 +186,7 @@ void add_own_kernels(torch::Library& library) {
     library.impl("as_strided", TORCH_FN(at::native::as_strided_tensorimpl));
     library.impl("view", TORCH_FN(at::native::view));
     library.impl("_reshape_alias", TORCH_FN(at::native::_reshape_alias));
+    library.impl("native_dropout", TORCH_FN(native_dropout));
     library.impl("set_", TORCH_FN(set_empty));
     library.impl("set_.source_Tensor", TORCH_FN(at::native::set_tensor_));
     library.impl("set_.source_Storage", TORCH_FN(at::native::set_));

@@ -2,11 +2,14 @@
 #include <c10/core/DeviceType.h>
 #include <torch/library.h>
 
+#include <mutex>
 #include <string>
 
 #include "chips/simulated/allocator.hpp"
+#include "chips/simulated/arithmetic/run.hpp"
 #include "chips/simulated/defects/engine.hpp"
 #include "chips/simulated/device.hpp"
+#include "chips/simulated/generator.hpp"
 #include "chips/simulated/guard.hpp"
 #include "chips/simulated/kernels.hpp"
 #include "worker/host/torch.hpp"
@@ -35,6 +38,7 @@ void register_kernels() {
 // dlopen runs this; there is no other moment at which a plug-in could act.
 const bool loaded = [] {
     load_failure() = read_device_count();
+    if (load_failure().empty()) load_failure() = arithmetic::declare_from_environment();
     c10::register_privateuse1_backend("simulated");
     c10::SetAllocator(kDeviceType, &device_memory());
     register_guard();
@@ -50,4 +54,24 @@ const bool loaded = [] {
 extern "C" __attribute__((visibility("default"))) const char* ascertain_plugin_failure() {
     const std::string& message = ascertain::simulated::load_failure();
     return message.empty() ? nullptr : message.c_str();
+}
+
+// For torch's Python side, whose manual_seed knows no generators of devices from outside.
+TORCH_LIBRARY(ascertain_simulated, library) {
+    library.def("manual_seed_all(int seed) -> ()", [](std::int64_t seed) {
+        using namespace ascertain::simulated;
+        for (c10::DeviceIndex device = 0; device < device_count(); ++device) {
+            at::Generator generator = default_generator(device);
+            const std::scoped_lock lock(generator.mutex());
+            generator.set_current_seed(static_cast<std::uint64_t>(seed));
+        }
+    });
+}
+
+// What arithmetic the chip declares, as JSON, or null where it is the CPU's: told before any run.
+extern "C" __attribute__((visibility("default"))) const char* ascertain_plugin_arithmetic() {
+    using namespace ascertain::simulated::arithmetic;
+    if (declared().id.empty()) return nullptr;
+    static const std::string text = to_json(declared()).dump();
+    return text.c_str();
 }

@@ -23,7 +23,7 @@ def _device_module():
     module.device_count = lambda: int(os.environ.get("ASCERTAIN_SIMULATED_DEVICES", "2"))
     module.current_device = lambda: torch._C._accelerator_getDeviceIndex() if hasattr(
         torch._C, "_accelerator_getDeviceIndex") else 0
-    module.manual_seed_all = lambda seed: None
+    module.manual_seed_all = torch.ops.ascertain_simulated.manual_seed_all
     module.get_amp_supported_dtype = lambda: [torch.float16, torch.bfloat16]
     return module
 

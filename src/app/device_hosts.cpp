@@ -6,7 +6,10 @@
 #include <algorithm>
 #include <array>
 #include <cstdlib>
+#include <filesystem>
 #include <string_view>
+
+#include "measure/device/endpoint.hpp"
 
 namespace ascertain::app {
 namespace {
@@ -40,6 +43,18 @@ std::string environment_or(const char* name, std::string otherwise) {
     return value != nullptr && *value != '\0' ? value : std::move(otherwise);
 }
 
+// A server is asked by a program that speaks the worker protocol in its place.
+device::LaunchSpec endpoint_spec(const Home& home, const std::string& address,
+                                 const std::string& directory) {
+    device::LaunchSpec spec;
+    spec.device = address;
+    spec.executable = environment_or(
+        "ASCERTAIN_ENDPOINT",
+        (std::filesystem::path(home.worker).parent_path() / "ascertain-endpoint").string());
+    if (!directory.empty()) spec.stderr_path = directory + "/endpoint.log";
+    return spec;
+}
+
 }  // namespace
 
 std::vector<std::string> accelerators_here() {
@@ -67,6 +82,12 @@ Result<std::vector<std::string>> chosen_devices(const std::vector<std::string>& 
             if (here.empty()) add("cpu");
             continue;
         }
+        if (device::is_endpoint(word)) {
+            const auto address = device::parse_endpoint(word);
+            if (!address) return address.error();
+            add(*address);
+            continue;
+        }
         const auto name = device::parse_name(word);
         if (!name) return name.error();
         add(device::to_text(*name));
@@ -75,7 +96,9 @@ Result<std::vector<std::string>> chosen_devices(const std::vector<std::string>& 
 }
 
 Result<device::LaunchSpec> launch_spec(const Home& home, const std::string& name,
-                                       const std::string& directory, int threads) {
+                                       const std::string& directory, int threads,
+                                       const std::string& module) {
+    if (device::is_endpoint(name)) return endpoint_spec(home, name, directory);
     const auto parsed = device::parse_name(name);
     if (!parsed) return parsed.error();
     const auto host = std::ranges::find(kHosts, parsed->type, &DeviceHost::type);
@@ -86,13 +109,20 @@ Result<device::LaunchSpec> launch_spec(const Home& home, const std::string& name
     spec.device = name;
     spec.threads = threads;
     spec.executable = environment_or("ASCERTAIN_WORKER", home.worker);
-    if (!host->python_package.empty()) {
+    if (!host->python_package.empty() || !module.empty()) {
         spec.executable = environment_or("ASCERTAIN_PYTHON", "python3");
-        spec.arguments = {home.root + "/worker/host/host.py", "--import",
-                          std::string(host->python_package)};
-    } else if (!host->library.empty()) {
-        spec.arguments = {"--library", std::string(host->library)};
+        spec.arguments = {home.root + "/worker/host/host.py"};
     }
+    const auto add = [&](const char* flag, std::string_view value) {
+        if (value.empty()) return;
+        spec.arguments.emplace_back(flag);
+        spec.arguments.emplace_back(value);
+    };
+    add("--import", host->python_package);
+    add("--module", module);
+    // Python's torch comes with the libraries of its own devices.
+    const bool torchs_own = !module.empty() && host->library.starts_with("libtorch_");
+    if (!torchs_own) add("--library", host->library);
     std::string file = name;
     std::ranges::replace(file, ':', '-');
     if (!directory.empty()) spec.stderr_path = fmt::format("{}/{}.log", directory, file);

@@ -20,9 +20,11 @@ namespace ascertain::app {
 [[nodiscard]] Result<std::vector<std::string>> chosen_devices(
     const std::vector<std::string>& asked);
 
-// How the worker of a device is started. `directory` receives its standard error. Errors:
+// How the worker of a device is started. `directory` receives its standard error. With `module`
+// (FILE.py:FUNCTION) the Python host serves every device, and loads that file. Errors:
 // kDeviceUnavailable when there is no host for this type of device.
 [[nodiscard]] Result<device::LaunchSpec> launch_spec(const Home& home, const std::string& name,
-                                                     const std::string& directory, int threads);
+                                                     const std::string& directory, int threads,
+                                                     const std::string& module = "");
 
 }  // namespace ascertain::app

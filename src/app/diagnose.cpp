@@ -23,7 +23,8 @@ void add_causes(const Home& home, judge::Verdict& verdict) {
     if (!known) return;
     Json causes = Json::array();
     for (const auto& cause : diagnosis::rank(*known, failures)) {
-        if (cause.likeness < diagnosis::kFits || causes.size() == kCausesShown) break;
+        if (causes.size() == kCausesShown) break;
+        if (cause.likeness < diagnosis::kFits) continue;
         causes.push_back(
             {{"id", cause.known->id},
              {"class", cause.known->family},

@@ -97,8 +97,8 @@ Result<void> share_out(const Situation& situation, const cost::CostBook& book,
 
 }  // namespace
 
-Result<cost::CostBook> read_cost_book(const Home& home) {
-    const std::string path = home.data("cost/constants.toml");
+Result<cost::CostBook> read_cost_book(const Home& home, const std::string& own) {
+    const std::string path = own.empty() ? home.data("cost/constants.toml") : own;
     const auto text = read_file(path, kDataFileBytesMax);
     if (!text) return text.error();
     return cost::CostBook::parse(*text, path);

@@ -34,8 +34,9 @@ struct StageForecast {
     std::optional<SharedStage> shared;  // absent: one fleet trains
 };
 
-// The fitted constants of data/cost/constants.toml.
-[[nodiscard]] Result<cost::CostBook> read_cost_book(const Home& home);
+// The fitted constants: those of `own`, as `calibrate --from-runs` writes them, or of
+// data/cost/constants.toml where it is empty.
+[[nodiscard]] Result<cost::CostBook> read_cost_book(const Home& home, const std::string& own);
 
 // The job that a stage is for one optimizer step. A grpo stage trains on prompt and response
 // together, its sequences rounded up to whole kilotokens so that they can be split.

@@ -185,6 +185,14 @@ class Handoff(Case):
         self.put("config.json", json.dumps({**CONFIG, "intermediate_size": 16}).encode())
         self.refused("shape [12, 8]", "[16, 8]")
 
+    def test_a_config_of_another_model_is_named(self):
+        for change, words in (({"model_type": "qwen2"}, ("q_proj.bias", "no file holds it")),
+                              ({"vocab_size": 20}, ("model.embed_tokens.weight", "[20, 8]")),
+                              ({"num_hidden_layers": 2}, ("model.layers.1.", "no file holds it")),
+                              ({"model_type": "bert"}, ("unknown model type",))):
+            self.put("config.json", json.dumps({**CONFIG, **change}).encode())
+            self.refused(*words)
+
     def test_a_damaged_file_is_refused(self):
         good = safetensors(self.weights)
         for damaged in (b"", good[:4], good[:-1], struct.pack("<Q", 1 << 40) + good[8:],
@@ -215,10 +223,17 @@ class Handoff(Case):
         result = run("handoff", "--from", self.model, "--to", "simulated:0", "--out", out)
         with open(os.path.join(out, "verdict.json"), encoding="utf-8") as file:
             verdict = json.load(file)
-        statuses = {check["id"]: check["status"] for check in verdict["checks"]
-                    if check["id"].startswith("handoff.")}
-        self.assertEqual(statuses, {"handoff.fp32": "PASSED", "handoff.precision": "PASSED"},
-                         result.stderr)
+        # Serving was asked, of this device; nothing else is claimed.
+        self.assertEqual(result.returncode, 0, result.stderr + result.stdout)
+        self.assertEqual(verdict["verdict"], "QUALIFIED")
+        self.assertEqual((verdict["scope"]["part"], verdict["scope"]["devices"]), ("serve", ["simulated:0"]))
+        self.assertIn("the serve part alone", result.stdout)
+        statuses = {check["id"]: check["status"] for check in verdict["checks"]}
+        self.assertEqual(statuses, dict.fromkeys(("handoff.fp32", "handoff.precision", "handoff.rollout_fp32",
+                                                  "handoff.rollout"), "PASSED"), result.stderr)
+        answered = {name: answer["status"] for name, answer in verdict["questions"].items()}
+        self.assertEqual(answered, {"compute": "NOT_ASKED", "endure": "NOT_ASKED", "learn": "NOT_ASKED",
+                                    "finish": "NOT_ASKED", "serve": "PASS"})
 
     def test_a_device_that_computes_wrong_fails_the_handoff(self):
         defect = self.path("defect.toml")
@@ -226,7 +241,8 @@ class Handoff(Case):
             file.write('schema = "ascertain.defect/1"\n[[defect]]\nid = "d"\nsummary = "s"\nsource = "test"\n'
                        '[defect.where]\noperator = "silu"\n[defect.does]\nkind = "scale"\nfactor = 1.02\n')
         out = self.path("evidence")
-        run("handoff", "--from", self.model, "--to", "simulated:0", "--defects", defect, "--out", out)
+        result = run("handoff", "--from", self.model, "--to", "simulated:0", "--defects", defect, "--out", out)
+        self.assertEqual(result.returncode, 1, result.stderr)
         with open(os.path.join(out, "verdict.json"), encoding="utf-8") as file:
             verdict = json.load(file)
         self.assertEqual(verdict["verdict"], "NOT_QUALIFIED")

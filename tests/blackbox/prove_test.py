@@ -75,6 +75,19 @@ class Prove(Case):
         again = run(*flags, timeout=60)
         self.assert_refused(again, 64, "--resume")
 
+    def test_a_variant_that_is_wrong_or_not_there_is_refused_before_anything_runs(self):
+        self.assert_refused(self.prove("--healthy", "--variant", "block-of-16"), 64, "blocks-of-16")
+        good = (SOURCE / "data/variants/blocks-of-16.toml").read_text()
+        path = self.write("blocks-of-16.toml", good.replace("block =", "blok ="))
+        self.assert_refused(self.prove("--healthy", "--variants", path.parent), 65, "blocks-of-16.toml:7", "block")
+
+    def test_a_healthy_variant_stays_silent(self):
+        result = self.prove("--healthy", "--seeds", "1", "--variant", "everything-different", "--format", "json")
+        self.assertEqual(result.returncode, 0, result.stdout)
+        document = json.loads(result.stdout)
+        self.assertEqual([(one["variant"], one["alarms"], one["broken"]) for one in document["healthy"]],
+                         [("everything-different", [], [])])
+
     def test_a_healthy_chip_stays_silent(self):
         result = self.prove("--healthy", "--seeds", "1", "--variants", self.write("none/.keep", "").parent,
                             "--format", "json")

@@ -40,7 +40,7 @@ class Rehearsal(Case):
         self.assert_refused(result, 69, "wrong.toml:", "operator")
 
     def test_the_shipped_rehearsals_are_refuted_for_what_was_planted(self):
-        for name, check in (("immature-operators", "ops.numerics.mm"), ("unstable-chips", "ops.repeat.mm")):
+        for name, check in (("immature-operators", "ops.numerics.mm"), ("unstable-chips", "ops.battery.endurance")):
             out = self.folder / name
             result = run("qualify", SOURCE / f"data/campaigns/rehearsal-{name}.toml", "--only", check,
                          "--out", out, timeout=600)

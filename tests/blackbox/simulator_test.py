@@ -116,6 +116,35 @@ class Simulator(Case):
             self.assertTrue(row["refused_because"], row["id"])
         self.assertEqual(document["summary"]["all"]["count"], 1)
 
+    def test_calibrate_learns_a_new_framework_from_three_runs_and_says_which(self):
+        rows = self.runs("dgxc-v250201-llama70b-bf16-64", "dgxc-v250201-llama70b-bf16-128",
+                         "dgxc-v250201-llama70b-bf16-256", "dgxc-v250201-llama70b-bf16-2048")
+        for row in rows:
+            row["id"] = "ours-" + row["id"]
+            row["setup"]["framework"] = "ours"
+            row["setup"]["measured_step_s"] *= 1.2
+        constants = self.folder / "constants.toml"
+        result = run("calibrate", "--from-runs", self.write("ours.json", json.dumps(rows[:3])), "--out", constants,
+                     timeout=300)
+        self.assertEqual(result.returncode, 0, result.stderr)
+        written = tomllib.loads(constants.read_text())
+        for row in rows[:3]:
+            self.assertIn(row["id"], result.stdout)
+            self.assertIn(row["id"], written["fitted_on"])
+        before = self.score(rows[3:])["rows"][0]
+        after = self.score(rows[3:], "--constants", constants)["rows"][0]
+        self.assertLess(abs(after["error_ratio"]), 0.5 * abs(before["error_ratio"]))
+        self.assertLess(after["high_s"] - after["low_s"], before["high_s"] - before["low_s"])
+
+    def test_calibrate_says_what_is_wrong_with_its_runs(self):
+        row = self.runs("dgxc-v250201-llama70b-bf16-64")[0]
+        row["setup"]["micro_batch"] = None
+        row["id"] = "ours"
+        path = self.write("ours.json", json.dumps([row]))
+        self.assert_refused(run("calibrate", "--from-runs", path), 65, "missing:micro_batch")
+        self.assert_refused(run("calibrate", "--from-runs", path, "--chip", "h100-80gb-sxm"), 64, "--from-runs")
+        self.assert_refused(run("calibrate"), 64, "--from-runs")
+
     def test_score_says_what_is_wrong_with_a_file(self):
         self.assert_refused(run("score", self.write("a.json", "[1]")), 65, "a.json")
         self.assert_refused(run("score", self.write("b.json", "[{]")), 65, "b.json:1")

@@ -77,6 +77,18 @@ class VendorScript(Case):
         self.assertEqual(len(scripts), len(cases), sorted(scripts))
         self.assert_tells_them_apart(scripts, defects)
 
+    def test_a_battery_that_failed_is_shown_by_a_call_of_its_first_failed_question(self):
+        defects = self.write("mm.toml", armed("mm", "scale", "factor = 1.03"))
+        out = self.folder / "run"
+        result = run("ops", self.campaign(config=QWEN), "--device", "simulated:0", "--out", out, "--defects", defects,
+                     "--only", "ops.battery.integer_products", timeout=600)
+        self.assertEqual(result.returncode, 1, result.stderr)
+        self.report = (out / "report.html").read_text()
+        scripts = {path.stem: path for path in (out / "vendor").glob("*.py")}
+        self.assertEqual(set(scripts), {"ops.battery.integer_products"})
+        self.assertIn("mm", scripts["ops.battery.integer_products"].read_text())
+        self.assert_tells_them_apart(scripts, defects)
+
     def test_an_operator_that_does_not_repeat_is_run_again_and_again(self):
         text = armed("mm", "flip_bit", "bit = 12\nelement = 7").replace("[defect.does]", "[defect.when]\nevery = 2\n[defect.does]")
         defects = self.write("sometimes.toml", text)

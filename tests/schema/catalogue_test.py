@@ -3,6 +3,7 @@ import collections
 import json
 import os
 import pathlib
+import re
 import tomllib
 import unittest
 
@@ -55,6 +56,24 @@ class Catalogue(unittest.TestCase):
             self.assertGreaterEqual(sum(can), EXPRESSIBLE_SHARE_OF_CLASS * len(can), name)
         everything = [one for can in classes.values() for one in can]
         self.assertGreaterEqual(sum(everything), EXPRESSIBLE_SHARE * len(everything))
+
+    def test_every_effect_of_the_language_has_a_worked_example_and_a_line_in_its_page(self):
+        shown = collections.defaultdict(set)
+        for path in sorted((FOLDER / "examples").glob("*.toml")):
+            for entry in tomllib.loads(path.read_text())["defect"]:
+                for rule in entry.get("rule", [entry]):
+                    place = next(key for key in ("operator", "collective", "point", "event") if key in rule["where"])
+                    shown[place].add(rule["does"]["kind"])
+        page = (SOURCE / "docs/defects.md").read_text()
+        for place, title in (("operator", "an operator"), ("collective", "a collective"), ("point", "a point"),
+                             ("event", "an event")):
+            effects = {form["properties"]["kind"]["const"] for form in SCHEMA["$defs"][f"does_{place}"]["oneOf"]}
+            self.assertEqual(effects - shown[place], set(), place)
+            heading = "## does, at a point" if place == "point" else f"## does, of {title}"
+            section = page.split(heading)[1].split("\n## ")[0]
+            documented = {name for line in section.splitlines() if line.startswith("| `")
+                          for name in re.findall(r"`(\w+)`", line.split("|")[1])}
+            self.assertEqual(effects - documented, set(), place)
 
     def test_every_entry_says_what_is_known_about_it(self):
         for _, entry in entries():

@@ -80,6 +80,17 @@ class Documents(unittest.TestCase):
         for path in files:
             self.assertEqual(faults("criterion", tomllib.loads(path.read_text())), [], path.name)
 
+    def test_every_healthy_variant_fits_and_is_named_as_its_file(self):
+        files = sorted((SOURCE / "data/variants").glob("*.toml"))
+        self.assertGreaterEqual(len(files), 15)
+        for path in files:
+            variant = tomllib.loads(path.read_text())
+            self.assertEqual(faults("variant", variant), [], path.name)
+            self.assertEqual(variant["id"], path.stem)
+        for wrong in ({"blok": 16}, {"block": 0}, {"order": "descendin"}):
+            broken = copy.deepcopy(variant) | {"arithmetic": {"products": wrong}}
+            self.assertNotEqual(faults("variant", broken), [], wrong)
+
     def test_the_three_runs_mean_what_they_should(self):
         self.assertEqual(self.verdict("qualified")["verdict"], "QUALIFIED")
         self.assertEqual(self.verdict("troubled")["verdict"], "NOT_QUALIFIED")
@@ -102,6 +113,21 @@ class Documents(unittest.TestCase):
             spoilt = copy.deepcopy(green)
             spoil(spoilt)
             self.assertNotEqual(faults("verdict", spoilt), [])
+
+
+class AgentMessages(unittest.TestCase):
+    def setUp(self):
+        said = subprocess.run([os.environ["AGENT_DOCUMENTS"]], check=True, capture_output=True, text=True).stdout
+        self.messages = [json.loads(line) for line in said.splitlines()]
+
+    def test_every_message_fits(self):
+        self.assertEqual(len(self.messages), 11)
+        for message in self.messages:
+            self.assertEqual(faults("agent_message", message), [], message)
+
+    def test_a_slip_is_refused(self):
+        for message in self.messages:
+            self.assertNotEqual(faults("agent_message", {**message, "extra": 1}), [], message)
 
 
 if __name__ == "__main__":

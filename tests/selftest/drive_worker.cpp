@@ -185,12 +185,12 @@ int main(int count, char** arguments) {
         .dtype = options.text("--dtype", "bf16"),
         .seed = 1};
     const Json params = qualification::capture_params(what);
-    const auto start = must(pool.call(1, {"describe", {}, {120.0}}, never));
+    const auto start = must(device::call(pool, 1, {"describe", {}, {120.0}}, never));
     fmt::print("worker: {:.2f} s to start; {}\n", start.duration.count, start.message);
     const std::string saved = options.text("--load", "");
     device::Reply captured{.ending = device::Ending::kResult};
     if (saved.empty()) {
-        captured = must(pool.call(1, {"capture", params, {600.0}}, never));
+        captured = must(device::call(pool, 1, {"capture", params, {600.0}}, never));
     } else {
         captured.result = must(parse_json(file_text(saved), saved));
     }

@@ -41,6 +41,10 @@ void print_evaluations(const cost::Validation& validation) {
             one.title.c_str(), f.count, f.mean, f.median, f.p90, f.bias, f.near_5, f.near_10,
             f.covered, one.gate.c_str());
     }
+    for (const cost::FewRows& one : validation.few_rows)
+        std::printf(
+            "new %-10s %zu rows of it: %zu groups, mean %5.1f  median %5.1f  bias %5.1f  gate %s\n",
+            one.of.c_str(), one.rows, one.groups, one.mean, one.median, one.bias, one.gate.c_str());
     const cost::IntervalWidths& w = validation.widths;
     std::printf("80 %% half-widths: known %.3f framework %.3f die %.3f experts %.3f\n", w.known,
                 w.framework_unknown, w.die_unknown, w.experts);
@@ -67,6 +71,12 @@ void print_rows(const std::vector<PublishedRun>& runs, const cost::Validation& v
                 cost::step_seconds(one.architecture, one.job, one.plan, *machine, *work,
                                    cost::block_seconds(*work, one.plan, one.job, *machine),
                                    cost::Precision::kExact, space);
+            const double memory =
+                parallel::peak_memory(work->facts, one.plan, one.job.batch(), space.stages,
+                                      cost::memory_constants(one.job))
+                    .total()
+                    .count;
+            std::printf(" memory %.0f |", 100 * memory / machine->memory_bytes);
             for (std::size_t p = 0; step && p < cost::kPartCount; ++p)
                 if (step->parts[p] > 0.005 * step->step_s)
                     std::printf(" %s %.0f",

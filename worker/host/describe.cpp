@@ -12,6 +12,7 @@
 #include <string>
 #include <utility>
 
+#include "worker/host/declared.hpp"
 #include "worker/host/failure.hpp"
 #include "worker/host/requests.hpp"
 #include "worker/host/serve.hpp"
@@ -111,6 +112,10 @@ Result<Json> describe(Session& session, const Json&) {
     result["native_operators"] = native_operators(device);
     result["threads"] = at::get_num_threads();
     result["peers"] = peers(device);
+    const Json& arithmetic = declared_arithmetic();
+    put(result, "arithmetic",
+        arithmetic.is_null() ? unknown("the device's library declares none")
+                             : Result<Json>(arithmetic));
     result["observation"] = Json::array();
     return result;
 }

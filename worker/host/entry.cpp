@@ -17,7 +17,7 @@ std::int64_t serve_from_python(std::int64_t descriptor, std::string device) {
 
 }  // namespace
 
-TORCH_LIBRARY(ascertain, library) {
+TORCH_LIBRARY_FRAGMENT(ascertain, library) {
     library.def("serve(int descriptor, str device) -> int", serve_from_python);
 }
 

@@ -2,7 +2,7 @@
 """The Python host of the worker: the torch that people train with, unmodified.
 
     ASCERTAIN_WORKER_FD=N python3 worker/host/host.py --device NAME
-        [--import MODULE]... [--library PATH]... [--worker PATH/libascertain_worker.so]
+        [--import MODULE]... [--library PATH]... [--worker PATH/libascertain_worker.so] [--module FILE.py:FUNCTION]
 
 Imports torch and the vendor's packages, loads the worker library and serves the protocol of
 docs/protocol.md on the inherited descriptor. The server runs outside the interpreter's lock.
@@ -36,6 +36,12 @@ def refuse(descriptor, kind, message):
     sys.exit(EXIT_REFUSED)
 
 
+def beside(worker, path):
+    """A name without a folder is looked for beside the worker first, then where the loader looks."""
+    near = pathlib.Path(worker).parent / path
+    return str(near) if "/" not in path and near.exists() else path
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--worker", default=worker_library(), metavar="PATH",
@@ -45,6 +51,8 @@ def main():
                         help="a vendor's package, such as torch_npu")
     parser.add_argument("--library", action="append", default=[], metavar="PATH",
                         help="a device plug-in to load")
+    parser.add_argument("--module", metavar="FILE.py:FUNCTION",
+                        help="the user's own module, and whatever operators its file registers")
     arguments = parser.parse_args()
     text = os.environ.get("ASCERTAIN_WORKER_FD", "")
     if not text.isdigit():
@@ -55,12 +63,15 @@ def main():
         for name in arguments.imports:
             importlib.import_module(name)
         for path in [*arguments.library, arguments.worker]:
-            torch.ops.load_library(path)
+            torch.ops.load_library(beside(arguments.worker, path))
         serve = torch.ops.ascertain.serve
     except Exception as error:  # whatever a vendor's package raises while it loads
         refuse(descriptor, "library", f"{type(error).__name__}: {error}")
+    # What a user's file does wrong is the answer to the first question about it, no refusal.
+    kept = importlib.import_module("module").register(arguments.module) if arguments.module else None
     # Vendors' exit handlers are left out: nothing of ours is left to be flushed.
     code = serve(descriptor, arguments.device)
+    del kept
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(code)

@@ -7,6 +7,8 @@
 #include <vector>
 
 #include "base/text.hpp"
+#include "worker/collectives/requests.hpp"
+#include "worker/module/module.hpp"
 #include "worker/operators/battery/batteries.hpp"
 #include "worker/operators/capture.hpp"
 #include "worker/operators/check_cases.hpp"
@@ -25,10 +27,19 @@ constexpr std::array kRequests = {
     Request{"time", operators::time},
     Request{"teacher_force", training::teacher_force},
     Request{"train", training::train},
+    Request{"parallel_step", training::parallel_step},
+    Request{"train_checkpointed", training::train_checkpointed},
+    Request{"soak", training::soak},
     Request{"check_cases", operators::check_cases},
     Request{"logprobs", serving::logprobs},
+    Request{"generate", serving::generate},
+    Request{"publish", serving::publish},
     Request{"support", operators::support},
     Request{"numerics", operators::numerics},
+    Request{"store", collectives::store},
+    Request{"rendezvous", collectives::rendezvous},
+    Request{"collective", collectives::collective},
+    Request{"module", module::module},
 };
 
 }  // namespace

@@ -5,11 +5,9 @@
 #include <string_view>
 #include <vector>
 
-namespace ascertain::worker {
+#include "worker/host/loop.hpp"
 
-inline constexpr int kExitStopped = 0;  // told to stop, or the core went away
-inline constexpr int kExitBreach = 2;   // the core broke the protocol
-inline constexpr int kExitRefused = 3;  // said `refused` instead of hello
+namespace ascertain::worker {
 
 struct ServeOptions {
     int descriptor = -1;

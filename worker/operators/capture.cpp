@@ -11,13 +11,13 @@
 
 #include <algorithm>
 #include <chrono>
-#include <map>
-#include <tuple>
+#include <optional>
 
 #include "base/observation.hpp"
 #include "base/random.hpp"
 #include "worker/operators/dtype.hpp"
 #include "worker/operators/prepare.hpp"
+#include "worker/operators/recording_document.hpp"
 #include "worker/training/model.hpp"
 #include "worker/training/optimizer.hpp"
 
@@ -32,7 +32,6 @@ constexpr double kClipNorm = 1.0;
 // and its moments together would not fit where its weights just do.
 constexpr std::int64_t kOptimizerElements = std::int64_t{1} << 26;
 constexpr std::int64_t kGeneratedTokens = 2;
-constexpr std::string_view kGeneration = "generation";
 constexpr std::int64_t kTokensMax = std::int64_t{1} << 24;
 
 training::Batch random_batch(const model::Architecture& architecture, const CaptureOptions& options,
@@ -104,7 +103,7 @@ public:
 
     // A prompt and then single tokens, as rollouts and serving do it.
     void generate(Recorder* recorder) {
-        if (recorder != nullptr) recorder->set_phase("generation");
+        if (recorder != nullptr) recorder->set_phase(std::string(kGeneration));
         const std::int64_t prompt = std::max<std::int64_t>(1, batch_.tokens.size(1) / 2);
         training::KvCache cache;
         cache.capacity = prompt + kGeneratedTokens;
@@ -171,109 +170,6 @@ private:
     training::Batch batch_;
     const CaptureOptions& options_;
 };
-
-Json gemms_document(const Recording& recording) {
-    using Key = std::tuple<std::string, std::string, std::int64_t, std::int64_t, std::int64_t,
-                           std::int64_t>;
-    std::map<Key, std::int64_t> counts;
-    for (const RecordedCall& call : recording.calls) {
-        if (!call.gemm || call.phase == kGeneration) continue;
-        counts[{call.op, call.phase, call.gemm->m, call.gemm->n, call.gemm->k, call.gemm->batch}] +=
-            call.count;
-    }
-    Json list = Json::array();
-    for (const auto& [key, count] : counts) {
-        const auto& [name, phase, m, n, k, batch] = key;
-        list.push_back({{"name", name},
-                        {"phase", phase},
-                        {"m", m},
-                        {"n", n},
-                        {"k", k},
-                        {"batch", batch},
-                        {"count", count}});
-    }
-    return list;
-}
-
-struct OperatorRow {
-    std::int64_t count = 0;
-    double seconds = 0.0;
-    bool compute = true;
-    std::int64_t host_copies = 0;
-    double host_copy_bytes = 0.0;
-    Json case_ids = Json::array();
-    std::string without_case_reason;
-};
-
-// An operator that reads a list of sizes or offsets on the host copies a few numbers; a fallback
-// copies operands. Of smaller operands only the tables can tell.
-constexpr double kNumbersPerCopy_bytes = 4096.0;
-
-// What the registration tables say and what was seen: operands that an operator copies between host
-// and device are those of a fallback, whatever the tables say.
-void put_support(Json& item, const OperatorRow& row, std::string_view registered) {
-    const bool copied =
-        row.host_copy_bytes > kNumbersPerCopy_bytes * static_cast<double>(row.host_copies);
-    item["support"] = copied ? "fallback" : registered;
-    item["support_registered"] = registered;
-    item["host_copies"] = row.host_copies;
-    item["host_copy_bytes"] = row.host_copy_bytes;
-    const bool falls_back = registered == "fallback";
-    if (!copied && !falls_back) return;
-    item["support_reason"] = fmt::format(
-        "registration tables: {}; recorder: {} copies between host and device, {:.0f} bytes{}",
-        registered, row.host_copies, row.host_copy_bytes,
-        copied == falls_back ? "" : "; the two disagree");
-}
-
-Json operators_document(const Capture& captured, bool keep_time_shares, at::Device device) {
-    using Key = std::tuple<std::string, std::string, std::string>;
-    std::map<Key, OperatorRow> rows;
-    std::vector<Key> order;
-    for (const RecordedCall& call : captured.recording.calls) {
-        const Key key{call.op, call.overload, call.phase};
-        const auto [found, is_new] = rows.try_emplace(key);
-        if (is_new) order.push_back(key);
-        OperatorRow& row = found->second;
-        row.count += call.count;
-        row.seconds += call.seconds;
-        row.host_copies += call.host_copies;
-        row.host_copy_bytes += call.host_copy_bytes;
-        row.compute = call.compute;
-        if (call.call_case) row.case_ids.push_back(id_of(*call.call_case));
-        if (!call.without_case_reason.empty()) row.without_case_reason = call.without_case_reason;
-    }
-    Json list = Json::array();
-    for (const Key& key : order) {
-        const auto& [name, overload, phase] = key;
-        const OperatorRow& row = rows.at(key);
-        Json item = {{"name", name},
-                     {"overload", overload},
-                     {"phase", phase},
-                     {"compute", row.compute},
-                     {"count", row.count}};
-        put_support(item, row, support_of(name, overload, device));
-        const bool in_step = phase != kGeneration;
-        item["seconds"] = keep_time_shares ? Json(row.seconds) : Json(nullptr);
-        item["share_of_step"] =
-            keep_time_shares && in_step ? Json(row.seconds / captured.step_s) : Json(nullptr);
-        if (!keep_time_shares) item["share_of_step_reason"] = "keep_time_shares is false";
-        if (!in_step) item["share_of_step_reason"] = "generation is no part of the training step";
-        item["case_ids"] = row.case_ids;
-        item["without_case_reason"] =
-            row.without_case_reason.empty() ? Json(nullptr) : Json(row.without_case_reason);
-        list.push_back(std::move(item));
-    }
-    return list;
-}
-
-Json cases_document(const Recording& recording) {
-    Json list = Json::array();
-    for (const RecordedCall& call : recording.calls) {
-        if (call.call_case) list.push_back(to_json(*call.call_case));
-    }
-    return list;
-}
 
 Result<CaptureOptions> options_from(const Json& params) {
     CaptureOptions options;
@@ -384,7 +280,9 @@ Result<Json> capture(worker::Session& session, const Json& params) {
         {"step_s", captured.step_s, "s", 1, std::nullopt, std::nullopt, ""}};
     return Json{
         {"cases", cases_document(captured.recording)},
-        {"operators", operators_document(captured, options->keep_time_shares, session.device)},
+        {"operators", operators_document(captured.recording, options->keep_time_shares
+                                                                 ? std::optional(captured.step_s)
+                                                                 : std::nullopt)},
         {"gemms", gemms_document(captured.recording)},
         {"expected", expected_document(params, session.device)},
         {"step_s", captured.step_s},

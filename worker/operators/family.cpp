@@ -181,6 +181,8 @@ bool is_low_precision(c10::ScalarType dtype) {
 
 Family family_of(std::string_view op) {
     if (const std::size_t space = op.rfind("::"); space != std::string_view::npos) {
+        // Another library's operator may have any name.
+        if (op.substr(0, space) != "aten") return Family::kOther;
         op.remove_prefix(space + 2);
     }
     if (op.size() > 1 && op.ends_with('_')) op.remove_suffix(1);

@@ -77,6 +77,19 @@ Metric count(const char* name, double value, std::int64_t n) {
     return {name, value, "count", n, std::nullopt, std::nullopt, ""};
 }
 
+// Up to here no element of the output is wrong by itself; nothing where only means are judged.
+std::optional<double> legal_ulp(const Judged& judged) {
+    switch (judged.rule) {
+        case Rule::kExact: return 0.0;
+        case Rule::kRounding: return 1.0;
+        case Rule::kBounded:
+            if (judged.distance.bound_max <= 0.0) return std::nullopt;
+            return judged.distance.ulp_max / judged.distance.bound_max;
+        case Rule::kErrorRatio: return std::nullopt;
+    }
+    return std::nullopt;
+}
+
 }  // namespace
 
 double error_ratio(const Judged& judged) {
@@ -191,7 +204,13 @@ Json histogram_document(const std::vector<Judged>& outputs) {
     for (const Judged& judged : outputs) {
         for (std::size_t i = 0; i < counts.size(); ++i) counts[i] += judged.distance.histogram[i];
     }
-    return {{"ulp_edges", kUlpEdges}, {"counts", counts}};
+    std::optional<double> legal;
+    for (const Judged& judged : outputs) {
+        const std::optional<double> own = is_floating(judged) ? legal_ulp(judged) : std::nullopt;
+        if (own && std::isfinite(*own)) legal = std::max(legal.value_or(0.0), *own);
+    }
+    return {
+        {"ulp_edges", kUlpEdges}, {"counts", counts}, {"legal_ulp", legal ? Json(*legal) : Json()}};
 }
 
 }  // namespace ascertain::operators

@@ -53,7 +53,8 @@ struct Reduction {
 [[nodiscard]] Json outputs_document(const std::vector<Judged>& outputs);
 // {output, index, got, expected}, or null when nothing differs.
 [[nodiscard]] Json worst_document(const std::vector<Judged>& outputs);
-// {ulp_edges[], counts[]}
+// {ulp_edges[], counts[], legal_ulp}: up to legal_ulp no element is wrong by itself (where a bound
+// is given, that of the worst element); null where only means are judged.
 [[nodiscard]] Json histogram_document(const std::vector<Judged>& outputs);
 
 }  // namespace ascertain::operators

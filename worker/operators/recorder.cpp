@@ -5,6 +5,7 @@
 #include <ATen/record_function.h>
 #include <c10/core/GradMode.h>
 #include <c10/core/TensorOptions.h>
+#include <torch/csrc/autograd/graph_task.h>
 
 #include <algorithm>
 #include <array>
@@ -33,6 +34,29 @@ constexpr std::array<std::string_view, 7> kUnitsByName = {"aten::scaled_dot_prod
                                                           "aten::cross_entropy_loss",
                                                           "aten::copy_"};
 
+// Libraries of torch itself; operators of any other come from the user or a vendor.
+constexpr std::array<std::string_view, 10> kOwnLibraries = {
+    "aten",     "prim",       "prims",     "profiler",        "c10d", "_c10d_functional",
+    "inductor", "debugprims", "ascertain", "ascertain_module"};
+
+// Whether `look` holds for any tensor among the arguments.
+template <typename Look>
+bool any_tensor(c10::ArrayRef<const c10::IValue> inputs, Look look) {
+    return std::any_of(inputs.begin(), inputs.end(), [&](const c10::IValue& input) {
+        if (input.isTensor()) return input.toTensor().defined() && look(input.toTensor());
+        if (!input.isTensorList()) return false;
+        const auto list = input.toTensorVector();
+        return std::any_of(list.begin(), list.end(),
+                           [&](const at::Tensor& item) { return item.defined() && look(item); });
+    });
+}
+
+// A tensor that stands for one: of a tracer, a wrapper, or on no device. What is inside is recorded
+// by itself.
+bool stands_for_another(const at::Tensor& tensor) {
+    return tensor.is_meta() || tensor.key_set().has(c10::DispatchKey::Python);
+}
+
 double seconds_between(Clock::time_point start, Clock::time_point end) {
     return std::chrono::duration<double>(end - start).count();
 }
@@ -46,8 +70,9 @@ struct KnownOperator {
 
 // A unit that has begun; the callbacks hand it from start to end.
 struct OpenUnit : at::ObserverContext {
+    enum class Kind { kUnit, kInside, kOptimizer };  // kInside: an operator inside a unit
+    Kind kind = Kind::kInside;
     std::size_t call = 0;
-    bool counts = false;  // false: an operator inside a unit
     Clock::time_point start;
 };
 
@@ -61,12 +86,15 @@ thread_local double bytes_inside = 0.0;
 
 class Recorder::Impl {
 public:
-    Impl(c10::Device device, bool keep_times) : device_(device), keep_times_(keep_times) {
+    Impl(c10::Device device, bool keep_times, Phases phases)
+        : keep_times_(keep_times), phases_(phases), recording_(phases == Phases::kSeen) {
+        recording_so_far_.device = device;
         Impl* expected = nullptr;
         ASCERTAIN_ASSERT(active.compare_exchange_strong(expected, this));
-        handle_ = at::addGlobalCallback(at::RecordFunctionCallback(&Impl::on_start, &Impl::on_end)
-                                            .needsInputs(true)
-                                            .scopes({at::RecordScope::FUNCTION}));
+        handle_ = at::addGlobalCallback(
+            at::RecordFunctionCallback(&Impl::on_start, &Impl::on_end)
+                .needsInputs(true)
+                .scopes({at::RecordScope::FUNCTION, at::RecordScope::USER_SCOPE}));
     }
     ~Impl() { stop(); }
     Impl(const Impl&) = delete;
@@ -127,11 +155,36 @@ private:
         Impl* recorder = active.load();
         auto* open = static_cast<OpenUnit*>(context);
         if (open == nullptr) return;
+        if (open->kind == OpenUnit::Kind::kOptimizer) {
+            if (recorder != nullptr) --recorder->optimizers_open_;
+            return;
+        }
         --depth;
-        if (recorder != nullptr && open->counts) recorder->end(*open);
+        if (recorder != nullptr && open->kind == OpenUnit::Kind::kUnit) recorder->end(*open);
+    }
+
+    std::unique_ptr<at::ObserverContext> enter_scope(const at::RecordFunction& function) {
+        if (!std::string_view(function.name()).starts_with(kOptimizerScope)) return nullptr;
+        ++optimizers_open_;
+        auto open = std::make_unique<OpenUnit>();
+        open->kind = OpenUnit::Kind::kOptimizer;
+        return open;
+    }
+
+    std::string phase_now() {
+        if (phases_ == Phases::kTold) return phase_;
+        if (torch::autograd::get_current_graph_task_id() != -1) {
+            gradients_there_ = true;
+            return "backward";
+        }
+        if (optimizers_open_ > 0) return "optimizer";
+        if (gradients_there_ && !c10::GradMode::is_enabled()) return "clip";
+        gradients_there_ = false;
+        return "forward";
     }
 
     std::unique_ptr<at::ObserverContext> begin(const at::RecordFunction& function) {
+        if (function.scope() == at::RecordScope::USER_SCOPE) return enter_scope(function);
         if (depth == 0 && !recording_) return nullptr;
         if (depth > 0) {
             ++depth;
@@ -142,18 +195,27 @@ private:
         if (!name) return nullptr;
         const Clock::time_point arrived = Clock::now();
         const std::lock_guard lock(mutex_);
+        note_device(function.inputs());
         const KnownOperator& known = look_up(*name);
-        if (!known.is_unit) return nullptr;
+        if (!known.is_unit || any_tensor(function.inputs(), stands_for_another)) return nullptr;
         depth = 1;
         copies_inside = 0;
         bytes_inside = 0.0;
         auto open = std::make_unique<OpenUnit>();
-        open->counts = true;
-        open->call = find_call(known, function.inputs());
-        if (keep_times_) synchronise(device_);
+        open->kind = OpenUnit::Kind::kUnit;
+        open->call = find_call(known, function.inputs(), phase_now());
+        if (keep_times_) synchronise(recording_so_far_.device);
         open->start = Clock::now();
         recording_so_far_.overhead_s += seconds_between(arrived, open->start);
         return open;
+    }
+
+    void note_device(c10::ArrayRef<const c10::IValue> inputs) {
+        if (!recording_so_far_.device.is_cpu()) return;
+        any_tensor(inputs, [&](const at::Tensor& tensor) {
+            if (!tensor.is_cpu()) recording_so_far_.device = tensor.device();
+            return !tensor.is_cpu();
+        });
     }
 
     // An operator that is handed to the host copies its arguments there and its results back.
@@ -172,7 +234,7 @@ private:
     }
 
     void end(const OpenUnit& open) {
-        if (keep_times_) synchronise(device_);
+        if (keep_times_) synchronise(recording_so_far_.device);
         const Clock::time_point now = Clock::now();
         const std::lock_guard lock(mutex_);
         RecordedCall& call = recording_so_far_.calls[open.call];
@@ -183,6 +245,14 @@ private:
         if (keep_times_) call.seconds += seconds_between(open.start, now);
     }
 
+    // A kernel for the device at hand, or one for all devices.
+    bool has_kernel_of_its_own(const c10::OperatorHandle& op) const {
+        const c10::DispatchKey here =
+            c10::computeDispatchKey(at::kFloat, at::kStrided, recording_so_far_.device);
+        return op.hasKernelForDispatchKey(here) ||
+               op.hasKernelForDispatchKey(c10::DispatchKey::CompositeExplicitAutograd);
+    }
+
     const KnownOperator& look_up(const c10::OperatorName& name) {
         const auto found = known_.find(name);
         if (found != known_.end()) return found->second;
@@ -191,7 +261,8 @@ private:
             known.schema = &op->schema();
             known.is_unit = op->hasKernelForDispatchKey(c10::DispatchKey::CPU) ||
                             std::find(kUnitsByName.begin(), kUnitsByName.end(), name.name) !=
-                                kUnitsByName.end();
+                                kUnitsByName.end() ||
+                            (is_foreign(name.name) && has_kernel_of_its_own(*op));
             known.computes = computes(*known.schema);
         }
         return known_.emplace(name, known).first->second;
@@ -199,17 +270,18 @@ private:
 
     // The entry for a call, made at its first appearance. Looking at values must not be recorded
     // itself, nor leave a trace in autograd.
-    std::size_t find_call(const KnownOperator& known, c10::ArrayRef<const c10::IValue> inputs) {
+    std::size_t find_call(const KnownOperator& known, c10::ArrayRef<const c10::IValue> inputs,
+                          const std::string& phase) {
         const at::RecordFunctionGuard quiet(false);
         const c10::AutoGradMode no_gradients(false);
         const at::AutoDispatchBelowADInplaceOrView below_autograd;
-        const std::string key = phase_ + "/" + call_key(*known.schema, inputs);
+        const std::string key = phase + "/" + call_key(*known.schema, inputs);
         const auto found = places_.find(key);
         if (found != places_.end()) return found->second;
         RecordedCall call;
         call.op = known.schema->name();
         call.overload = known.schema->overload_name();
-        call.phase = phase_;
+        call.phase = phase;
         call.module = module_;
         call.compute = known.computes;
         if (call.compute) {
@@ -239,10 +311,12 @@ private:
         }
     }
 
-    c10::Device device_;
     bool keep_times_;
+    Phases phases_;
     at::CallbackHandle handle_{};
-    std::atomic<bool> recording_ = false;
+    std::atomic<bool> recording_;
+    std::atomic<int> optimizers_open_ = 0;
+    bool gradients_there_ = false;  // a backward pass ran and no forward pass since
     std::optional<Clock::time_point> paused_at_;
     std::mutex mutex_;
     std::string phase_;
@@ -253,8 +327,8 @@ private:
     Recording recording_so_far_;
 };
 
-Recorder::Recorder(c10::Device device, bool keep_times)
-    : impl_(std::make_unique<Impl>(device, keep_times)) {}
+Recorder::Recorder(c10::Device device, bool keep_times, Phases phases)
+    : impl_(std::make_unique<Impl>(device, keep_times, phases)) {}
 Recorder::~Recorder() = default;
 void Recorder::set_phase(std::string phase) {
     impl_->set_phase(std::move(phase));
@@ -273,6 +347,11 @@ double Recorder::overhead_s() const {
 }
 Recording Recorder::stop() {
     return impl_->stop();
+}
+
+bool is_foreign(std::string_view op) {
+    const std::string_view library = op.substr(0, op.find("::"));
+    return std::find(kOwnLibraries.begin(), kOwnLibraries.end(), library) == kOwnLibraries.end();
 }
 
 std::string_view support_of(const std::string& op, const std::string& overload,

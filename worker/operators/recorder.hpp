@@ -7,6 +7,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "worker/operators/case.hpp"
@@ -42,15 +43,30 @@ struct RecordedCall {
 struct Recording {
     std::vector<RecordedCall> calls;  // in order of first appearance
     double overhead_s = 0.0;          // spent on looking at arguments, or paused
+    c10::Device device = c10::Device(c10::DeviceType::CPU);  // where units ran
 };
 
+// Who says what phase a unit belongs to: set_phase(), or what torch itself is doing.
+enum class Phases {
+    kTold,
+    // "backward" while autograd runs, "optimizer" inside torch.optim's step, "clip" between the two
+    // without gradients, else "forward". For trainers that nobody can change.
+    kSeen,
+};
+
+// What torch.optim calls the scope of an optimizer's step, up to the class's name.
+inline constexpr std::string_view kOptimizerScope = "Optimizer.step#";
+
 // Records every unit that runs on any thread between construction and stop(): the outermost record
-// whose operator has a CPU kernel, or is one of the composites that vendors fuse
-// (docs/formulas.md#operator-units). One recorder at a time.
+// whose operator has a CPU kernel, is one of the composites that vendors fuse, or comes from a
+// library of the user's or a vendor's (docs/formulas.md#operator-units). Tensors without values
+// (meta, tracing) are passed over. One recorder at a time.
 class Recorder {
 public:
-    // With keep_times the device is synchronised after every unit.
-    Recorder(c10::Device device, bool keep_times);
+    // With keep_times the device is synchronised after every unit; where units of a device other
+    // than the CPU are seen, that one is meant. kSeen records from the start, kTold from the first
+    // set_phase().
+    Recorder(c10::Device device, bool keep_times, Phases phases = Phases::kTold);
     ~Recorder();
     Recorder(const Recorder&) = delete;
     Recorder& operator=(const Recorder&) = delete;
@@ -74,6 +90,9 @@ public:
 private:
     std::unique_ptr<Impl> impl_;
 };
+
+// Whether an operator ("library::name") comes from the user or a vendor and not from torch itself.
+[[nodiscard]] bool is_foreign(std::string_view op);
 
 // How the device comes by an operator: "native" (a kernel of its own), "composite" (made of other
 // operators), "fallback" (handed to another device), or "missing".

@@ -9,6 +9,7 @@
 #include "base/observation.hpp"
 #include "worker/host/failure.hpp"
 #include "worker/operators/prepare.hpp"
+#include "worker/operators/reordering.hpp"
 #include "worker/operators/replay.hpp"
 
 namespace ascertain::operators {
@@ -85,6 +86,15 @@ void restore(std::vector<at::Tensor>& tensors, const std::vector<at::Tensor>& sa
     }
 }
 
+// Moves the first element by four times what reordering explains: less would be no fault.
+void exceed(const std::vector<at::Tensor>& bounds, std::vector<Output>& outputs) {
+    if (outputs.empty() || bounds.empty() || bounds[0].numel() == 0) return;
+    at::Tensor& value = outputs[0].value;
+    value = value.contiguous();
+    const double far = 4.0 * bounds[0].flatten().select(0, 0).item<double>();
+    value.view(-1).select(0, 0).add_(far > 0.0 ? far : 1.0);
+}
+
 Metric metric(const char* name, double value, const char* unit, std::int64_t n) {
     return {name, value, unit, n, std::nullopt, std::nullopt, ""};
 }
@@ -113,25 +123,45 @@ Result<Json> repeat(worker::Session& session, const Json& params) {
     std::vector<at::Tensor> first;
     std::set<std::string> hashes;
     std::int64_t worst = 0;
+    const bool any_order = may_come_in_any_order(prepared->operator_case);
+    std::vector<at::Tensor> bounds;
+    double order_ratio = 0.0;
+    if (any_order) {
+        const Result<void> bounded = worker::guarded("reference", [&] {
+            bounds = reordering_bounds(
+                prepared->operator_case, prepared->op,
+                assemble(prepared->operator_case, prepared->op.schema(), inputs, at::kCPU));
+        });
+        if (!bounded) return bounded.error();
+    }
     Ticker ticker(session, *repeats);
     for (std::int64_t run = 0; run < *repeats; ++run) {
         if (run > 0) restore(written, saved);
         Result<std::vector<Output>> outputs = run_on_device(*prepared, stack);
         if (!outputs) return outputs.error();
-        if (prepared->tamper && run > 0) corrupt(*prepared->tamper, *outputs);
+        if (prepared->tamper && run > 0) {
+            corrupt(*prepared->tamper, *outputs);
+            if (any_order) exceed(bounds, *outputs);
+        }
         const std::vector<at::Tensor> tensors = tensors_of(*outputs);
         if (run == 0) first = clones_of(tensors);
         if (hashes.insert(hash_of(tensors)).second && run > 0) {
             std::int64_t count = 0;
             for (std::size_t i = 0; i < first.size(); ++i) count += differing(first[i], tensors[i]);
             worst = std::max(worst, count);
+            if (any_order) {
+                order_ratio = std::max(order_ratio, reordering_ratio(bounds, first, tensors));
+            }
         }
         ticker.done(run + 1);
     }
-    const Observation observation = {
+    Observation observation = {
         metric("repeats", static_cast<double>(*repeats), "count", 1),
         metric("distinct_outputs", static_cast<double>(hashes.size()), "count", *repeats),
         metric("elements_differing_max", static_cast<double>(worst), "count", *repeats)};
+    if (any_order) {
+        observation.push_back(metric("order_ratio", order_ratio, "ratio", *repeats));
+    }
     return Json{{"observation", to_json(observation)},
                 {"inputs_hash", hash_of(inputs)},
                 {"output_hash", hash_of(first)},

@@ -14,6 +14,7 @@
 #include "worker/operators/judgement.hpp"
 #include "worker/operators/prepare.hpp"
 #include "worker/operators/projection.hpp"
+#include "worker/operators/recorder.hpp"
 #include "worker/operators/reference.hpp"
 #include "worker/operators/sample.hpp"
 
@@ -27,6 +28,9 @@ constexpr double kCopies = 6.0;
 constexpr double kLegalSpread = 64.0;
 // An element's error over the emulation's standard deviation: ten of these never come by chance.
 constexpr double kSpreadFactor = 4.0;
+// The same for operators of the user's or a vendor's own, over the effect of inputs that are off by
+// one rounding of the working dtype.
+constexpr double kForeignSpread = 8.0;
 // Legal bias: what chance explains, and a quarter of the smallest fault worth finding.
 constexpr double kBiasZ = 5.3;
 constexpr double kBiasFloor = 2.5e-4;
@@ -52,6 +56,7 @@ c10::ScalarType working_dtype(const Case& operator_case) {
 // Everything that judging one call needs.
 struct Evidence {
     Family family = Family::kOther;
+    bool foreign = false;  // not torch's own: what it rounds inside nobody knows
     c10::ScalarType working = at::kFloat;
     std::vector<Output> got;   // on the CPU, sampled
     Reference reference;       // of the sample
@@ -78,14 +83,34 @@ double half_ulp_relative(c10::ScalarType dtype) {
     return std::ldexp(1.0, -format_of(dtype).precision);
 }
 
+// 16-bit results of an operator that may round inside are judged by a bound, not by a share.
+Rule rule_of(const Evidence& evidence, c10::ScalarType output, std::int64_t elements) {
+    const Rule rule = rule_for(evidence.family, output, elements);
+    return evidence.foreign && rule == Rule::kRounding ? Rule::kBounded : rule;
+}
+
+// Inputs off by up to one rounding of the working dtype: what rounding inside does to the result.
+Stack rounded_inside(const Stack& real, std::uint64_t seed, c10::ScalarType working) {
+    const double scale = half_ulp_relative(working) / std::ldexp(1.0, -24);
+    Stack moved = perturbed(real, seed);
+    for (std::size_t i = 0; i < moved.size(); ++i) {
+        if (!moved[i].isTensor() || !real[i].toTensor().defined()) continue;
+        const at::Tensor from = real[i].toTensor();
+        if (!at::isFloatingType(from.scalar_type())) continue;
+        moved[i] = from.add(moved[i].toTensor().sub(from).mul(scale));
+    }
+    return moved;
+}
+
 // How far a result of the family may lie from fp64, element by element.
 at::Tensor bound_of(const Evidence& evidence, std::size_t i, c10::ScalarType output) {
     const at::Tensor& reference = evidence.reference.values[i];
     const at::Tensor ulp = ulp_tensor(reference, output);
     const at::Tensor& spread = evidence.reference.spread[i];
+    const double factor = evidence.foreign ? kForeignSpread : kLegalSpread;
     const double wide = evidence.moved.values.empty()
                             ? 0.0
-                            : kLegalSpread * rms_difference(evidence.moved.values[i], reference);
+                            : factor * rms_difference(evidence.moved.values[i], reference);
     switch (evidence.family) {
         case Family::kMean: return ulp.mul(1.5).add(wide);
         case Family::kLoss: return ulp.mul(2.5).add(wide);
@@ -143,8 +168,10 @@ std::int64_t count_mismatches(const Prepared& prepared, const Evidence& evidence
     return got.ne(expected.to(got.scalar_type())).sum().item<std::int64_t>();
 }
 
-bool is_bulk(Family family, const Judged& judged) {
+bool is_bulk(const Evidence& evidence, const Judged& judged) {
+    const Family family = evidence.family;
     if (judged.rule == Rule::kExact) return false;
+    if (judged.rule == Rule::kBounded && evidence.foreign) return false;
     if (judged.rule == Rule::kBounded && (family == Family::kMean || family == Family::kLoss)) {
         return false;
     }
@@ -157,7 +184,7 @@ Judged judge_output(const Prepared& prepared, const Evidence& evidence, std::siz
     Judged judged;
     judged.name = evidence.got[i].name;
     judged.dtype = name_of(dtype);
-    judged.rule = rule_for(evidence.family, dtype, got.numel());
+    judged.rule = rule_of(evidence, dtype, got.numel());
     judged.elements = got.numel();
     judged.exact_mismatches = count_mismatches(prepared, evidence, i);
     if (!at::isFloatingType(dtype)) return judged;
@@ -169,7 +196,7 @@ Judged judge_output(const Prepared& prepared, const Evidence& evidence, std::siz
     }
     judged.legal_rms = legal_rms(evidence, i, judged.distance);
     judged.emulated_rms = evidence.reference.spread_rms[i];
-    judged.is_bulk = is_bulk(evidence.family, judged);
+    judged.is_bulk = is_bulk(evidence, judged);
     if (evidence.family == Family::kAttention || evidence.family == Family::kAttentionBackward) {
         const double z = judged.distance.bias_z();
         const double by_chance = z == 0.0 ? 0.0 : std::abs(judged.distance.bias() / z) * kBiasZ;
@@ -181,8 +208,7 @@ Judged judge_output(const Prepared& prepared, const Evidence& evidence, std::siz
 // Whether any output is judged by errors that a perturbed input explains.
 bool needs_perturbation(const Evidence& evidence) {
     return std::any_of(evidence.got.begin(), evidence.got.end(), [&](const Output& output) {
-        const Rule rule =
-            rule_for(evidence.family, output.value.scalar_type(), output.value.numel());
+        const Rule rule = rule_of(evidence, output.value.scalar_type(), output.value.numel());
         return rule == Rule::kErrorRatio ||
                (rule == Rule::kBounded && evidence.family != Family::kScatter);
     });
@@ -209,8 +235,10 @@ Result<void> gather(const Prepared& prepared, at::Device device, const Stack& ho
         evidence.reference = reference_of(operator_case, prepared.op, real, evidence.working);
         // Where a whole tensor is summed, plain accumulation errs more than inputs do.
         if (evidence.reference.lanes_error == 0.0 && needs_perturbation(evidence)) {
-            evidence.moved = reference_of(operator_case, prepared.op,
-                                          perturbed(real, prepared.seed), evidence.working);
+            const Stack moved = evidence.foreign
+                                    ? rounded_inside(real, prepared.seed, evidence.working)
+                                    : perturbed(real, prepared.seed);
+            evidence.moved = reference_of(operator_case, prepared.op, moved, evidence.working);
         }
     });
     if (!done) {
@@ -270,6 +298,7 @@ Result<Json> replay(worker::Session& session, const Json& params) {
 
     Evidence evidence;
     evidence.family = family_of(operator_case.op);
+    evidence.foreign = is_foreign(operator_case.op);
     evidence.working = working_dtype(operator_case);
     const Stack host = assemble_shared(operator_case, schema, inputs);
     Result<std::vector<Output>> outputs =

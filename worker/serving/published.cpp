@@ -14,6 +14,7 @@
 #include "base/json.hpp"
 #include "base/text.hpp"
 #include "model/config.hpp"
+#include "worker/training/publish.hpp"
 #include "worker/training/safetensors.hpp"
 
 namespace ascertain::serving {
@@ -224,24 +225,6 @@ Result<std::size_t> count_unused(const model::Architecture& published, const Wei
     return unused;
 }
 
-std::vector<NamedTensor> tensors_of(const training::Model& model) {
-    std::vector<NamedTensor> tensors;
-    for (const training::Parameter& parameter : model.parameters().all()) {
-        for (NamedTensor& tensor : training::on_disk(parameter, parameter.value.detach())) {
-            tensors.push_back(std::move(tensor));
-        }
-    }
-    return tensors;
-}
-
-Result<void> write_text(const fs::path& path, const std::string& text) {
-    std::ofstream file(path, std::ios::binary);
-    file << text;
-    file.close();
-    if (!file) return Error{ErrorCode::kEnvironment, "could not be written", path.string()};
-    return {};
-}
-
 }  // namespace
 
 Result<Published> load_published(const fs::path& folder, const training::Arithmetic& arithmetic,
@@ -272,47 +255,9 @@ Result<Published> load_published(const fs::path& folder, const training::Arithme
     return result;
 }
 
-Result<void> write_published(const training::Model& model, const std::string& config_text,
-                             const fs::path& folder, std::uint64_t shard_bytes) {
-    std::error_code failure;
-    fs::remove_all(folder, failure);
-    if (!fs::create_directories(folder, failure)) {
-        return Error{ErrorCode::kEnvironment, "cannot be made: " + failure.message(),
-                     folder.string()};
-    }
-    std::vector<std::vector<NamedTensor>> shards;
-    std::uint64_t total = 0;
-    std::uint64_t in_shard = 0;
-    for (NamedTensor& tensor : tensors_of(model)) {
-        const std::uint64_t size = tensor.value.nbytes();
-        if (shards.empty() || (in_shard > 0 && in_shard + size > shard_bytes)) {
-            shards.emplace_back();
-            in_shard = 0;
-        }
-        in_shard += size;
-        total += size;
-        shards.back().push_back(std::move(tensor));
-    }
-    Json index{{"metadata", {{"total_size", total}}}, {"weight_map", Json::object()}};
-    for (std::size_t i = 0; i < shards.size(); ++i) {
-        const std::string file =
-            shards.size() == 1
-                ? kWholeFile
-                : fmt::format("model-{:05}-of-{:05}.safetensors", i + 1, shards.size());
-        const auto written = training::write_safetensors(folder / file, shards[i]);
-        if (!written) return written.error();
-        for (const NamedTensor& tensor : shards[i]) index["weight_map"][tensor.name] = file;
-    }
-    if (shards.size() > 1) {
-        const auto written = write_text(folder / kIndexFile, index.dump(2) + "\n");
-        if (!written) return written.error();
-    }
-    return write_text(folder / kConfigFile, config_text);
-}
-
 std::string weights_hash(const training::Model& model) {
     std::string hashes;
-    for (const NamedTensor& tensor : tensors_of(model)) {
+    for (const NamedTensor& tensor : training::published_tensors(model)) {
         const at::Tensor host = tensor.value.to(at::kCPU).contiguous();
         const std::string_view bytes(static_cast<const char*>(host.const_data_ptr()),
                                      host.nbytes());

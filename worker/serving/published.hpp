@@ -30,14 +30,6 @@ struct Published {
                                                const training::Arithmetic& arithmetic,
                                                at::Device device);
 
-// Writes the weights of `model` as `transformers` reads them: shards of at most `shard_bytes` each
-// (a larger tensor has one of its own), the index where there is more than one, and `config_text`
-// as config.json. The folder is made; what it holds is replaced. Errors: kEnvironment.
-[[nodiscard]] Result<void> write_published(const training::Model& model,
-                                           const std::string& config_text,
-                                           const std::filesystem::path& folder,
-                                           std::uint64_t shard_bytes);
-
 // One short hash over names, shapes and bytes of all weights as they are on the model's device.
 [[nodiscard]] std::string weights_hash(const training::Model& model);
 

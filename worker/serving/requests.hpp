@@ -1,4 +1,5 @@
-// The requests of docs/protocol.md that serve a model: what it says of given text.
+// The requests of docs/protocol.md that serve a model: what it says of given text, and what it
+// writes on.
 #pragma once
 
 #include "base/json.hpp"
@@ -8,5 +9,7 @@
 namespace ascertain::serving {
 
 [[nodiscard]] Result<Json> logprobs(worker::Session& session, const Json& params);
+[[nodiscard]] Result<Json> generate(worker::Session& session, const Json& params);
+[[nodiscard]] Result<Json> publish(worker::Session& session, const Json& params);
 
 }  // namespace ascertain::serving

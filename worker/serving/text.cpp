@@ -3,7 +3,9 @@
 #include <ATen/ops/empty.h>
 #include <fmt/format.h>
 
-#include "base/random.hpp"
+#include <algorithm>
+
+#include "model/text.hpp"
 #include "worker/training/job.hpp"
 
 namespace ascertain::serving {
@@ -11,7 +13,6 @@ namespace {
 
 constexpr std::int64_t kTokensMax = std::int64_t{1} << 24;
 constexpr std::int64_t kSeedMax = (std::int64_t{1} << 53) - 1;
-constexpr std::uint64_t kTextStream = 0x7e87;
 
 Error bad(std::string what, std::string where) {
     return {ErrorCode::kBadInput, std::move(what), std::move(where)};
@@ -60,11 +61,11 @@ Result<at::Tensor> drawn(const Json& text, std::int64_t vocab_size) {
     const auto seed = training::bounded_integer(text, "seed", 0, kSeedMax, std::nullopt);
     if (!seed) return seed.error();
     if (*rows > kTokensMax / *length) return bad("asks for too many tokens", "text");
-    Random random(static_cast<std::uint64_t>(*seed), kTextStream);
     at::Tensor tokens = at::empty({*rows, *length}, at::TensorOptions().dtype(at::kLong));
     std::int64_t* place = tokens.mutable_data_ptr<std::int64_t>();
-    for (std::int64_t i = 0; i < tokens.numel(); ++i) {
-        place[i] = static_cast<std::int64_t>(random.below(static_cast<std::uint64_t>(vocab_size)));
+    for (const auto& row :
+         model::unpredictable_text(*rows, *length, vocab_size, static_cast<std::uint64_t>(*seed))) {
+        place = std::ranges::copy(row, place).out;
     }
     return tokens;
 }

@@ -187,6 +187,13 @@ at::Tensor attention_mask(const model::Attention& attention, std::int64_t sequen
     return all.tril().logical_and(all.triu(1 - window));
 }
 
+at::Tensor context_mask(const model::Attention& attention, std::int64_t position,
+                        std::int64_t queries, std::int64_t keys, at::Device device) {
+    at::Tensor all = at::ones({keys, keys}, at::TensorOptions(device).dtype(at::kBool)).tril();
+    if (attention.sliding_window > 0) all = all.triu(1 - attention.sliding_window);
+    return all.narrow(0, position, queries);
+}
+
 at::Tensor apply(const Attention& attention_part, const Pass& pass, const at::Tensor& x) {
     const at::Tensor rounded = round_to(pass.arithmetic, x);
     const Heads heads = attention_part.shape.kind == model::AttentionKind::kMla
@@ -196,6 +203,10 @@ at::Tensor apply(const Attention& attention_part, const Pass& pass, const at::Te
     at::Tensor k = heads.k.transpose(1, 2);
     at::Tensor v = heads.v.transpose(1, 2);
     if (pass.cache != nullptr) std::tie(k, v) = remembered(attention_part, pass, k, v);
+    if (pass.exchanges != nullptr && pass.exchanges->whole_context) {
+        k = pass.exchanges->whole_context(k);
+        v = pass.exchanges->whole_context(v);
+    }
     const bool causal = pass.cache == nullptr || pass.position == 0;
     const at::Tensor mask = causal ? pass.mask : at::Tensor();
     const at::Tensor output =

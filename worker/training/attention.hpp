@@ -24,6 +24,9 @@ struct Attention {
 // The dimension that rotary embedding turns: head_dim, or the shared part of a latent head.
 [[nodiscard]] std::int64_t rope_dimension(const model::Attention& attention);
 // Positions a query sees when a sliding window hides some of the past; undefined otherwise.
+// [queries, keys]: what queries at `position` on see of a sequence of `keys` tokens.
+[[nodiscard]] at::Tensor context_mask(const model::Attention& attention, std::int64_t position,
+                                      std::int64_t queries, std::int64_t keys, at::Device device);
 [[nodiscard]] at::Tensor attention_mask(const model::Attention& attention,
                                         std::int64_t sequence_length, at::Device device);
 

@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <fstream>
 #include <map>
 #include <sstream>
@@ -21,6 +22,8 @@ constexpr std::string_view kSchema = "ascertain.checkpoint/1";
 constexpr const char* kModelFile = "model.safetensors";
 constexpr const char* kOptimizerFile = "optimizer.safetensors";
 constexpr const char* kTrainerFile = "trainer.json";
+constexpr std::string_view kStepPrefix = "step-";
+constexpr std::string_view kPartial = ".partial";
 
 Error unreadable(const std::filesystem::path& path) {
     return {ErrorCode::kEnvironment, "cannot be read", path.string()};
@@ -66,6 +69,7 @@ Json description_of(const Trainer& trainer) {
     return {{"schema", kSchema},
             {"position", trainer.position()},
             {"seed", trainer.seed()},
+            {"ranks", 1},
             {"recipe", to_json(trainer.recipe())},
             {"architecture", model::to_json(trainer.model().architecture())}};
 }
@@ -124,11 +128,26 @@ void copy_into(const std::vector<NamedTensor>& places,
     for (const NamedTensor& place : places) place.value.copy_(values.at(place.name));
 }
 
+// The published checkpoints of a run, newest first.
+std::vector<std::filesystem::path> published(const std::filesystem::path& run) {
+    std::vector<std::filesystem::path> folders;
+    std::error_code failure;
+    for (const auto& entry : std::filesystem::directory_iterator(run, failure)) {
+        const std::string name = entry.path().filename().string();
+        if (name.starts_with(kStepPrefix) && !name.ends_with(kPartial)) {
+            folders.push_back(entry.path());
+        }
+    }
+    std::sort(folders.rbegin(), folders.rend());
+    return folders;
+}
+
 }  // namespace
 
-Result<void> save_checkpoint(const Trainer& trainer, const std::filesystem::path& folder) {
+Result<void> save_checkpoint(const Trainer& trainer, const std::filesystem::path& folder,
+                             const std::function<void()>& between) {
     namespace fs = std::filesystem;
-    const fs::path partial = folder.string() + ".partial";
+    const fs::path partial = folder.string() + std::string(kPartial);
     std::error_code failure;
     fs::remove_all(partial, failure);
     if (!fs::create_directories(partial, failure)) {
@@ -147,6 +166,7 @@ Result<void> save_checkpoint(const Trainer& trainer, const std::filesystem::path
         const Result<std::string> bytes = contents(partial / name);
         if (!bytes) return bytes.error();
         description["hashes"][name] = short_hash(*bytes);
+        if (between) between();
     }
     const Result<void> written = write_text(partial / kTrainerFile, description.dump(2) + "\n");
     if (!written) return written.error();
@@ -166,7 +186,7 @@ Result<void> load_checkpoint(Trainer& trainer, const std::filesystem::path& fold
     auto description = parse_json(*text, path.string());
     if (!description) return description.error();
     const Json own = description_of(trainer);
-    for (const char* key : {"schema", "seed", "recipe", "architecture"}) {
+    for (const char* key : {"schema", "ranks", "seed", "recipe", "architecture"}) {
         if (!description->is_object() || description->value(key, Json()) != own[key]) {
             return Error{ErrorCode::kBadInput, "is not that of this run",
                          fmt::format("{}: {}", path.string(), key)};
@@ -191,6 +211,36 @@ Result<void> load_checkpoint(Trainer& trainer, const std::filesystem::path& fold
     planted::at_checkpoint_load(optimizer, trainer.model().device());
     trainer.resume_at(*position);
     return {};
+}
+
+std::filesystem::path checkpoint_folder(const std::filesystem::path& run, std::int64_t position) {
+    // So many digits that names sort as numbers.
+    return run / fmt::format("{}{:012}", kStepPrefix, position);
+}
+
+void retain_checkpoints(const std::filesystem::path& run, std::size_t keep) {
+    namespace fs = std::filesystem;
+    std::error_code failure;
+    const auto folders = published(run);
+    for (std::size_t i = keep; i < folders.size(); ++i) fs::remove_all(folders[i], failure);
+    std::vector<fs::path> torn;
+    for (const auto& entry : fs::directory_iterator(run, failure)) {
+        if (entry.path().string().ends_with(kPartial)) torn.push_back(entry.path());
+    }
+    for (const fs::path& path : torn) fs::remove_all(path, failure);
+}
+
+Loaded load_newest(Trainer& trainer, const std::filesystem::path& run) {
+    Loaded loaded;
+    for (const auto& folder : published(run)) {
+        const Result<void> read = load_checkpoint(trainer, folder);
+        if (read) {
+            loaded.found = true;
+            return loaded;
+        }
+        loaded.skipped.push_back(read.error().text());
+    }
+    return loaded;
 }
 
 }  // namespace ascertain::training

@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <fstream>
 #include <sstream>
+#include <stdexcept>
 #include <string>
 
 #include "worker/training/safetensors.hpp"
@@ -106,6 +107,48 @@ TEST_F(Checkpoint, RefusesDamageAndOtherRunsAndChangesNothing) {
     EXPECT_FALSE(load_checkpoint(seeded, folder_ / "one").ok());
     EXPECT_TRUE(load_checkpoint(other, folder_ / "one").ok());
     EXPECT_FALSE(load_checkpoint(other, folder_ / "two").ok());
+}
+
+TEST_F(Checkpoint, TheNewestGoodOneIsLoadedAndTheOthersAreNamed) {
+    Trainer trainer(dense_architecture(), recipe(), {.seed = 3});
+    for (int step = 1; step <= 4; ++step) {
+        trainer.step({});
+        ASSERT_TRUE(save_checkpoint(trainer, checkpoint_folder(folder_, step)).ok());
+    }
+    fs::create_directories(checkpoint_folder(folder_, 5).string() + ".partial");
+    retain_checkpoints(folder_, 3);
+    EXPECT_FALSE(fs::exists(checkpoint_folder(folder_, 1)));
+    EXPECT_FALSE(fs::exists(checkpoint_folder(folder_, 5).string() + ".partial"));
+
+    const fs::path newest = checkpoint_folder(folder_, 4);
+    write(newest / "optimizer.safetensors", bytes_of(newest / "optimizer.safetensors").substr(1));
+    // One of another number of ranks.
+    const fs::path second = checkpoint_folder(folder_, 3);
+    std::string text = bytes_of(second / "trainer.json");
+    text.replace(text.find("\"ranks\": 1"), 10, "\"ranks\": 2");
+    write(second / "trainer.json", text);
+
+    Trainer resumed(dense_architecture(), recipe(), {.seed = 3});
+    const Loaded loaded = load_newest(resumed, folder_);
+    EXPECT_TRUE(loaded.found);
+    EXPECT_EQ(resumed.position(), 2);
+    ASSERT_EQ(loaded.skipped.size(), 2U);
+    EXPECT_NE(loaded.skipped[0].find("optimizer.safetensors"), std::string::npos);
+    EXPECT_NE(loaded.skipped[1].find("ranks"), std::string::npos);
+    EXPECT_FALSE(load_newest(resumed, folder_ / "nowhere").found);
+}
+
+TEST_F(Checkpoint, ADeathBeforePublishingLeavesTheOldOne) {
+    Trainer trainer(dense_architecture(), recipe(), {.seed = 3});
+    trainer.step({});
+    ASSERT_TRUE(save_checkpoint(trainer, checkpoint_folder(folder_, 1)).ok());
+    trainer.step({});
+    const auto dies = [] { throw std::runtime_error("killed"); };
+    EXPECT_THROW(static_cast<void>(save_checkpoint(trainer, checkpoint_folder(folder_, 2), dies)),
+                 std::runtime_error);
+    Trainer resumed(dense_architecture(), recipe(), {.seed = 3});
+    EXPECT_TRUE(load_newest(resumed, folder_).found);
+    EXPECT_EQ(resumed.position(), 1);
 }
 
 TEST_F(Checkpoint, SafetensorsComeBackAsTheyWere) {

@@ -44,6 +44,8 @@ at::Tensor balance_loss(const model::Moe& moe, const at::Tensor& scores, const a
                                                moe.auxiliary_loss_coefficient);
 }
 
+}  // namespace
+
 // The routed experts' sum for every token.
 at::Tensor run_experts(const Experts& experts, const Arithmetic& arithmetic, const at::Tensor& x,
                        const Choice& choice) {
@@ -66,8 +68,6 @@ at::Tensor run_experts(const Experts& experts, const Arithmetic& arithmetic, con
     const at::Tensor by_token = widen(down.index_select(0, place)).unflatten(0, {-1, topk});
     return by_token.mul(choice.weights.unsqueeze(2)).sum(1);
 }
-
-}  // namespace
 
 Experts make_experts(Builder& builder, const std::string& layer, std::size_t index) {
     const model::Architecture& architecture = builder.architecture;
@@ -148,7 +148,9 @@ ExpertsOutput apply(const Experts& experts, const Pass& pass, const at::Tensor& 
 
     const at::Tensor rounded = round_to(pass.arithmetic, x);
     ExpertsOutput output;
-    output.added = run_experts(experts, pass.arithmetic, rounded, choice);
+    const bool spread = pass.exchanges != nullptr && pass.exchanges->run_experts;
+    output.added = spread ? pass.exchanges->run_experts(experts, pass.arithmetic, rounded, choice)
+                          : run_experts(experts, pass.arithmetic, rounded, choice);
     if (experts.shared.up.weight.defined()) {
         output.added = output.added.add(widen(apply(experts.shared, pass.arithmetic, rounded)));
     }

@@ -31,6 +31,11 @@ struct Choice {
 [[nodiscard]] at::Tensor choice_weights(const model::Moe& moe, const at::Tensor& scores,
                                         const at::Tensor& experts);
 
+// The experts that are here, on rows [tokens, hidden] in the working dtype -> [tokens, hidden],
+// fp32.
+[[nodiscard]] at::Tensor run_experts(const Experts& experts, const Arithmetic& arithmetic,
+                                     const at::Tensor& rows, const Choice& choice);
+
 struct ExpertsOutput {
     at::Tensor added;         // [tokens, hidden]
     at::Tensor balance_loss;  // scalar, or undefined where the model has no auxiliary loss

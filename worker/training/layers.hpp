@@ -56,6 +56,23 @@ struct KvCache {
     std::vector<Layer> layers;
 };
 
+struct Experts;
+struct Choice;
+
+// Where the ranks of one model meet during a pass; a function that is empty changes nothing. Rows
+// are those of the residual stream, [tokens, width].
+struct Exchanges {
+    std::function<at::Tensor(const at::Tensor& rows)> own_rows;  // this rank's part of the stream
+    std::function<at::Tensor(const at::Tensor& rows)> enter;     // before attention, MLP, experts
+    std::function<at::Tensor(const at::Tensor& rows)> leave;     // after them
+    // Keys or values of the tokens here -> of the whole sequence, [batch, kv_heads, seq, d].
+    std::function<at::Tensor(const at::Tensor& part)> whole_context;
+    // What the chosen experts, wherever they are, make of the tokens here.
+    std::function<at::Tensor(const Experts& experts, const Arithmetic& arithmetic,
+                             const at::Tensor& rows, const Choice& choice)>
+        run_experts;
+};
+
 // What one forward pass shares between its layers.
 struct Pass {
     Arithmetic arithmetic;
@@ -70,6 +87,7 @@ struct Pass {
     const std::vector<at::Tensor>* replayed_choices = nullptr;
     // Told the output of every module, [tokens, width], under its name; empty: nobody.
     std::function<void(const std::string& module, const at::Tensor& output)> observe;
+    const Exchanges* exchanges = nullptr;  // null: the model is on this rank alone
     // Shared, because a recomputed layer writes it once more after the pass has ended.
     std::shared_ptr<RoutingRecord> record;
 };

@@ -136,6 +136,12 @@ Pass Model::start(const at::Tensor& tokens, std::int64_t length, const PassOptio
     pass.dropout = options.dropout ? architecture_.hidden_dropout : 0.0;
     pass.replayed_choices = options.replayed_choices;
     pass.observe = options.observe;
+    pass.exchanges = options.exchanges;
+    pass.position = options.position;
+    if (pass.exchanges != nullptr && pass.exchanges->whole_context) {
+        pass.mask = context_mask(architecture_.attention, pass.position, pass.sequence_length,
+                                 length, options_.device);
+    }
     return pass;
 }
 
@@ -156,16 +162,26 @@ std::vector<at::Tensor> Model::run(const Layer& layer, const Pass& pass,
     const auto observe = [&](const char* part, const at::Tensor& output) {
         if (pass.observe) pass.observe(fmt::format("{}.{}", layer.name, part), output);
     };
-    const at::Tensor attended = apply(layer.attention, pass, apply(layer.attention_norm, x));
+    const auto entered = [&](const at::Tensor& rows) {
+        const bool meets = pass.exchanges != nullptr && pass.exchanges->enter;
+        return meets ? pass.exchanges->enter(rows) : rows;
+    };
+    const auto left = [&](const at::Tensor& output) {
+        const bool meets = pass.exchanges != nullptr && pass.exchanges->leave;
+        return meets ? pass.exchanges->leave(widen(output)) : output;
+    };
+    const at::Tensor attended =
+        left(apply(layer.attention, pass, entered(apply(layer.attention_norm, x))));
     observe("attention", attended);
     const at::Tensor middle = added(x, attended, layer.attention_output_norm);
-    const at::Tensor normed = apply(layer.mlp_norm, middle);
+    const at::Tensor normed = entered(apply(layer.mlp_norm, middle));
     if (!layer.experts) {
-        const at::Tensor output = apply(layer.mlp, pass.arithmetic, normed);
+        const at::Tensor output = left(apply(layer.mlp, pass.arithmetic, normed));
         observe("mlp", output);
         return {added(middle, output, layer.mlp_output_norm)};
     }
-    const ExpertsOutput output = apply(*layer.experts, pass, normed);
+    ExpertsOutput output = apply(*layer.experts, pass, normed);
+    output.added = left(output.added);
     observe("experts", output.added);
     std::vector<at::Tensor> results{added(middle, output.added, layer.mlp_output_norm)};
     if (output.balance_loss.defined()) results.push_back(output.balance_loss);
@@ -238,7 +254,9 @@ at::Tensor Model::mtp_loss(const Pass& pass, const PassOptions& options, at::Ten
 }
 
 PassResult Model::pass(const Batch& batch, const PassOptions& options) const {
-    Pass pass = start(batch.tokens, batch.tokens.size(1), options);
+    const std::int64_t context =
+        options.context_length > 0 ? options.context_length : batch.tokens.size(1);
+    Pass pass = start(batch.tokens, context, options);
     pass.record = std::make_shared<RoutingRecord>();
     pass.record->choices.resize(moe_layers_);
     pass.record->own_choices.resize(moe_layers_);
@@ -249,10 +267,15 @@ PassResult Model::pass(const Batch& batch, const PassOptions& options) const {
 
     PassResult result;
     std::vector<at::Tensor> balance_losses;
-    const at::Tensor embedded = embed(pass, batch.tokens);
+    at::Tensor embedded = embed(pass, batch.tokens);
+    at::Tensor targets = batch.targets;
+    if (pass.exchanges != nullptr && pass.exchanges->own_rows) {
+        embedded = pass.exchanges->own_rows(embedded);
+        targets = pass.exchanges->own_rows(targets.flatten());
+    }
     if (pass.observe) pass.observe("embedding", embedded);
     const at::Tensor x = run_all(layers_, pass, inner.recompute, embedded, balance_losses);
-    result.next_token_loss = head_loss(final_norm_, x, batch.targets, options.loss_chunk_tokens);
+    result.next_token_loss = head_loss(final_norm_, x, targets, options.loss_chunk_tokens);
     result.loss = result.next_token_loss;
     if (!mtp_.empty()) {
         result.loss = result.loss.add(
@@ -263,6 +286,24 @@ PassResult Model::pass(const Batch& batch, const PassOptions& options) const {
     }
     result.routing = *pass.record;
     return result;
+}
+
+at::Tensor Model::embedded(const Batch& batch) const {
+    return embed(start(batch.tokens, batch.tokens.size(1), {}), batch.tokens);
+}
+
+at::Tensor Model::through_layers(const Batch& batch, const at::Tensor& rows, std::int64_t first,
+                                 std::int64_t count) const {
+    const Pass pass = start(batch.tokens, batch.tokens.size(1), {});
+    at::Tensor x = rows;
+    for (std::int64_t i = first; i < first + count; ++i) {
+        x = run(layers_.at(static_cast<std::size_t>(i)), pass, x)[0];
+    }
+    return x;
+}
+
+at::Tensor Model::loss_of(const Batch& batch, const at::Tensor& rows) const {
+    return head_loss(final_norm_, rows, batch.targets, 0);
 }
 
 at::Tensor Model::logits(const at::Tensor& tokens) const {

@@ -55,6 +55,11 @@ struct PassOptions {
     std::int64_t loss_chunk_tokens = 0;  // logits of so many tokens at a time; 0: all at once
     double mtp_weight = 0.3;  // of the multi-token-prediction loss, arXiv 2412.19437 §4.2
     bool dropout = false;     // apply the model's dropout
+    // Of a model that several ranks share; the tokens are then this rank's, which stand at
+    // `position` of sequences of `context_length` tokens.
+    const Exchanges* exchanges = nullptr;
+    std::int64_t position = 0;
+    std::int64_t context_length = 0;  // 0: as many as there are tokens
     // Told the output of every module as the pass goes on: "embedding", "layers.0.attention",
     // "layers.0.mlp" or "layers.0.experts", ... Not called where layers are recomputed.
     std::function<void(const std::string& module, const at::Tensor& output)> observe = {};
@@ -72,10 +77,18 @@ public:
     Model(const model::Architecture& architecture, const ModelOptions& options);
 
     [[nodiscard]] PassResult pass(const Batch& batch, const PassOptions& options) const;
+    // A pass in pieces, of a model whose layers are spread over ranks; no routing is recorded, and
+    // nothing beyond the next token predicted. Rows are the residual stream, [tokens, hidden].
+    [[nodiscard]] at::Tensor embedded(const Batch& batch) const;
+    // Layers first .. first + count - 1.
+    [[nodiscard]] at::Tensor through_layers(const Batch& batch, const at::Tensor& rows,
+                                            std::int64_t first, std::int64_t count) const;
+    // Mean cross-entropy of the next token, nats.
+    [[nodiscard]] at::Tensor loss_of(const Batch& batch, const at::Tensor& rows) const;
     // tokens [batch, seq] -> [batch, seq, vocab], fp32.
     [[nodiscard]] at::Tensor logits(const at::Tensor& tokens) const;
-    // tokens [batch, seq], seq at least 2; the head runs on `chunk_tokens` at a time, so that logits
-    // of a large vocabulary need little memory. No gradient.
+    // tokens [batch, seq], seq at least 2; the head runs on `chunk_tokens` at a time, so that
+    // logits of a large vocabulary need little memory. No gradient.
     [[nodiscard]] TextScores score(const at::Tensor& tokens, std::int64_t chunk_tokens) const;
     // The next tokens of every sequence, [batch, seq], after those that `cache` holds (seq is 1
     // unless it is empty) -> logits after the last of them, [batch, vocab], fp32. No gradient.

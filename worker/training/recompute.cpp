@@ -1,11 +1,13 @@
 #include "worker/training/recompute.hpp"
 
 #include <ATen/CPUGeneratorImpl.h>
+#include <ATen/Context.h>
 #include <ATen/core/Generator.h>
 #include <torch/csrc/autograd/autograd.h>
 #include <torch/csrc/autograd/custom_function.h>
 
 #include <mutex>
+#include <vector>
 
 namespace ascertain::training {
 namespace {
@@ -19,22 +21,34 @@ struct HeldBlock : torch::CustomClassHolder {
     Block block;
 };
 
-at::Tensor random_state() {
-    at::Generator generator = at::detail::getDefaultCPUGenerator();
-    const std::scoped_lock lock(generator.mutex());
-    return generator.get_state();
+// Of the device and of the host: an operator without a kernel there draws from the host's.
+std::vector<at::Generator> generators_of(at::Device device) {
+    std::vector<at::Generator> generators{at::detail::getDefaultCPUGenerator()};
+    if (!device.is_cpu()) generators.push_back(at::globalContext().defaultGenerator(device));
+    return generators;
 }
 
-void set_random_state(const at::Tensor& state) {
-    at::Generator generator = at::detail::getDefaultCPUGenerator();
-    const std::scoped_lock lock(generator.mutex());
-    generator.set_state(state);
+std::vector<at::Tensor> random_states(at::Device device) {
+    std::vector<at::Tensor> states;
+    for (at::Generator& generator : generators_of(device)) {
+        const std::scoped_lock lock(generator.mutex());
+        states.push_back(generator.get_state());
+    }
+    return states;
+}
+
+void set_random_states(at::Device device, const std::vector<at::Tensor>& states) {
+    std::vector<at::Generator> generators = generators_of(device);
+    for (std::size_t i = 0; i < generators.size(); ++i) {
+        const std::scoped_lock lock(generators[i].mutex());
+        generators[i].set_state(states[i]);
+    }
 }
 
 struct Recompute : torch::autograd::Function<Recompute> {
     static variable_list forward(AutogradContext* context, const at::Tensor& x,
                                  c10::intrusive_ptr<HeldBlock> held) {
-        context->saved_data["state"] = random_state();
+        context->saved_data["states"] = random_states(x.device());
         context->saved_data["block"] = at::IValue::make_capsule(held);
         context->save_for_backward({x});
         const c10::AutoGradMode no_gradients(false);
@@ -46,14 +60,14 @@ struct Recompute : torch::autograd::Function<Recompute> {
             context->saved_data["block"].toCapsule();
         const auto* held = static_cast<const HeldBlock*>(capsule.get());
         const at::Tensor x = context->get_saved_variables()[0].detach().set_requires_grad(true);
-        const at::Tensor state_now = random_state();
-        set_random_state(context->saved_data["state"].toTensor());
+        const std::vector<at::Tensor> states_now = random_states(x.device());
+        set_random_states(x.device(), context->saved_data["states"].toTensorVector());
         variable_list outputs;
         {
             const c10::AutoGradMode with_gradients(true);
             outputs = held->block(x);
         }
-        set_random_state(state_now);
+        set_random_states(x.device(), states_now);
         variable_list roots;
         variable_list root_gradients;
         for (std::size_t i = 0; i < outputs.size(); ++i) {

@@ -12,7 +12,7 @@ using Block = std::function<std::vector<at::Tensor>(const at::Tensor&)>;
 
 // block(x), whose intermediate values are not kept. `x` must require a gradient, or the block's own
 // parameters get none. The block must give the same values when run twice; random numbers drawn
-// from the CPU generator (also used by devices without one of their own) are the same both times.
+// from the generators of the host and of the device are the same both times.
 [[nodiscard]] std::vector<at::Tensor> recomputed(Block block, const at::Tensor& x);
 
 }  // namespace ascertain::training

@@ -8,6 +8,9 @@
 namespace ascertain::training {
 
 [[nodiscard]] Result<Json> teacher_force(worker::Session& session, const Json& params);
+[[nodiscard]] Result<Json> parallel_step(worker::Session& session, const Json& params);
+[[nodiscard]] Result<Json> train_checkpointed(worker::Session& session, const Json& params);
+[[nodiscard]] Result<Json> soak(worker::Session& session, const Json& params);
 [[nodiscard]] Result<Json> train(worker::Session& session, const Json& params);
 
 }  // namespace ascertain::training

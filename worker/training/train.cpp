@@ -8,6 +8,7 @@
 
 #include "base/observation.hpp"
 #include "worker/training/job.hpp"
+#include "worker/training/publish.hpp"
 #include "worker/training/requests.hpp"
 #include "worker/training/sides.hpp"
 #include "worker/training/stages.hpp"
@@ -159,6 +160,13 @@ Result<Json> train(worker::Session& session, const Json& params) {
         run_stages(trainer.model(), job->recipe, job->seed,
                    [&](const std::string& text) { session.progress(1.0, text, Json()); });
     observation.insert(observation.end(), stages.observation.begin(), stages.observation.end());
+    // What a control has corrupted is nobody's checkpoint.
+    if (params.contains("save") && !job->tamper) {
+        const auto folder = text_at(params, "save", "params");
+        if (!folder) return folder.error();
+        const auto written = write_published(trainer.model(), *folder, kShardBytes);
+        if (!written) return written.error();
+    }
     Json answer{{"observation", to_json(observation)},
                 {"losses", list_of(run.losses)},
                 {"grad_norms", list_of(run.grad_norms)},

@@ -88,9 +88,11 @@ void change_flat(const at::Tensor& output, const std::function<void(at::Tensor&)
 // The range [begin, end) of flat elements that `part`, `share` and `elements` mean.
 [[nodiscard]] std::pair<std::int64_t, std::int64_t> part_of(const Moment& moment,
                                                             std::int64_t elements);
-// Of late writes: what still waits is written now.
-void flush_late_writes();
-// Whether `lose_device` has acted on this process's devices.
-[[nodiscard]] bool device_lost();
+// Of late writes of a device: what still waits is written now.
+void flush_late_writes(c10::DeviceIndex device);
+// Whether `lose_device` has acted on that device.
+[[nodiscard]] bool device_lost(c10::DeviceIndex device);
+// Of the call, or the thread's where no tensor says.
+[[nodiscard]] c10::DeviceIndex device_of(const Moment& moment);
 
 }  // namespace ascertain::simulated::defects

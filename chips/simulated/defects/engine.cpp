@@ -6,11 +6,13 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <atomic>
 #include <chrono>
 #include <cstdlib>
 #include <fstream>
 #include <iterator>
+#include <memory>
 #include <mutex>
 #include <optional>
 #include <set>
@@ -41,18 +43,24 @@ struct Armed {
     std::set<std::string> shapes;  // seen, for `new_shape`
 };
 
-struct State {
-    std::mutex mutex;
-    std::vector<Defect> defects;
+// One device: what it is armed with, and what `when` asks about it.
+struct Chip {
     std::vector<Armed> rules;
     // The rules that name an operator, by its name without namespace and overload.
     std::unordered_map<std::string, std::vector<Armed*>> by_operator;
-    ascertain::defects::Counts counts;
-    // What `when` asks about the device.
     double busy_s = 0.0;
     std::int64_t calls_since_sync = 0;
     Clock::time_point last_sync = Clock::now();
     std::set<const void*> places;  // where outputs lay
+};
+
+struct State {
+    std::mutex mutex;
+    std::vector<std::unique_ptr<const std::vector<Defect>>> files;
+    std::array<Chip, kDevicesMax> chips;
+    std::vector<std::string> ids;  // lines of the counts
+    ascertain::defects::Counts counts;
+    bool armed = false;
 };
 
 // Never destroyed: kernels run while static objects go.
@@ -87,13 +95,17 @@ std::vector<const Action*> actions_of(std::string_view kind) {
     return found;
 }
 
-double allocated_bytes() {
-    double bytes = 0.0;
-    for (c10::DeviceIndex device = 0; device < device_count(); ++device) {
-        const auto stats = device_memory().getDeviceStats(device);
-        bytes += static_cast<double>(stats.allocated_bytes[0].current);
-    }
-    return bytes;
+c10::DeviceIndex index_of(std::int64_t device) {
+    return device < 0 ? current_device() : static_cast<c10::DeviceIndex>(device);
+}
+
+Chip& chip_of(std::int64_t device) {
+    return state().chips[static_cast<std::size_t>(index_of(device))];
+}
+
+double allocated_bytes(std::int64_t device) {
+    const auto stats = device_memory().getDeviceStats(index_of(device));
+    return static_cast<double>(stats.allocated_bytes[0].current);
 }
 
 std::string shapes_of(const Call& call) {
@@ -106,13 +118,15 @@ std::string shapes_of(const Call& call) {
 }
 
 // The conditions that do not count calls. Holds the state's lock.
-bool matches_now(State& all, Armed& armed, const Call& call) {
+bool matches_now(const Chip& chip, Armed& armed, const Call& call) {
     const When& when = armed.rule->when;
-    if (all.busy_s < when.after_busy_s) return false;
-    if (when.without_sync_s > 0.0 && since(all.last_sync) < when.without_sync_s) return false;
-    if (when.after_sync_s > 0.0 && since(all.last_sync) > when.after_sync_s) return false;
-    if (all.calls_since_sync < when.calls_without_sync) return false;
-    if (when.memory_above_bytes > 0.0 && allocated_bytes() <= when.memory_above_bytes) return false;
+    if (chip.busy_s < when.after_busy_s) return false;
+    if (when.without_sync_s > 0.0 && since(chip.last_sync) < when.without_sync_s) return false;
+    if (when.after_sync_s > 0.0 && since(chip.last_sync) > when.after_sync_s) return false;
+    if (chip.calls_since_sync < when.calls_without_sync) return false;
+    if (when.memory_above_bytes > 0.0 && allocated_bytes(call.device) <= when.memory_above_bytes) {
+        return false;
+    }
     if (when.overlap && in_flight.load() < 2) return false;
     if (when.deterministic && !at::globalContext().deterministicAlgorithms()) return false;
     return !when.new_shape || armed.shapes.insert(shapes_of(call)).second;
@@ -144,7 +158,7 @@ std::vector<Decision> decide(const std::vector<Armed*>& rules, const Call& call,
     const std::lock_guard lock(all.mutex);
     for (Armed* armed : rules) {
         if (!where_fits(armed->rule->where, call, op, stack)) continue;
-        if (!matches_now(all, *armed, call)) continue;
+        if (!matches_now(chip_of(call.device), *armed, call)) continue;
         // Where results will lie is known only when they are there.
         if (armed->rule->when.reused_memory) {
             decisions.push_back({armed, -1, false});
@@ -226,7 +240,7 @@ private:
         bool reused = false;
         for (const Output& output : outputs_) {
             if (output.before.defined() || output.now.numel() == 0) continue;
-            reused |= !all.places.insert(output.now.const_data_ptr()).second;
+            reused |= !chip_of(call_.device).places.insert(output.now.const_data_ptr()).second;
         }
         for (Decision& decision : decisions_) {
             if (decision.number < 0 && reused) decision = decision_for(all, *decision.armed);
@@ -239,7 +253,7 @@ private:
             if (action->stage != stage) continue;
             Random random(decision.armed->rule->when.seed,
                           static_cast<std::uint64_t>(decision.number) ^ 0x5a5aU);
-            Moment moment{.id = state().defects[decision.armed->defect].id,
+            Moment moment{.id = state().ids[decision.armed->defect],
                           .does = decision.armed->rule->does,
                           .call = call_,
                           .op = op_,
@@ -249,7 +263,7 @@ private:
                           .memory = decision.armed->memory,
                           .random = random,
                           .elapsed_s = elapsed_s_,
-                          .busy_s = state().busy_s};
+                          .busy_s = chip_of(call_.device).busy_s};
             // What may end the process is counted first.
             if (stage == Stage::kBefore) fired(*decision.armed);
             const bool done = action->act(moment);
@@ -285,86 +299,117 @@ private:
     double elapsed_s_ = 0.0;
 };
 
-void account(double seconds) {
-    State& all = state();
-    const std::lock_guard lock(all.mutex);
-    all.busy_s += seconds;
-    ++all.calls_since_sync;
+void account(std::int64_t device, double seconds) {
+    const std::lock_guard lock(state().mutex);
+    Chip& chip = chip_of(device);
+    chip.busy_s += seconds;
+    ++chip.calls_since_sync;
+}
+
+// Lines of the counts: one for each id, whatever number of devices it is armed on.
+std::size_t line_of(const std::string& id) {
+    std::vector<std::string>& ids = state().ids;
+    const auto found = std::ranges::find(ids, id);
+    if (found != ids.end()) return static_cast<std::size_t>(found - ids.begin());
+    ids.push_back(id);
+    return ids.size() - 1;
+}
+
+void arm(Chip& chip, const std::vector<Defect>& defects) {
+    std::size_t rules = 0;
+    for (const Defect& defect : defects) rules += defect.rules.size();
+    chip.rules.reserve(rules);  // they are pointed to
+    for (const Defect& defect : defects) {
+        const std::size_t line = line_of(defect.id);
+        for (const auto& rule : defect.rules) {
+            if (rule.where.place != Place::kOperator) continue;
+            Armed armed;
+            armed.rule = &rule;
+            armed.defect = line;
+            armed.actions = actions_of(rule.does.kind);
+            chip.rules.push_back(std::move(armed));
+            for (const std::string& name : rule.where.operators) {
+                chip.by_operator[name].push_back(&chip.rules.back());
+            }
+            state().armed = true;
+        }
+    }
+}
+
+// What is wrong with the file that a variable names, or "" with its defects in `read`; null where
+// the variable names none.
+std::string read_file(const std::string& variable, const std::vector<std::string>& operators,
+                      const std::vector<Defect>** read) {
+    const char* path = std::getenv(variable.c_str());
+    if (path == nullptr || *path == '\0') return "";
+    std::ifstream file(path, std::ios::binary);
+    const std::string text{std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
+    if (!file) return fmt::format("{}: the defect file cannot be read ({})", path, variable);
+    auto defects = ascertain::defects::read_defects(text, path, operators);
+    if (!defects) return defects.error().text();
+    auto kept = std::make_unique<const std::vector<Defect>>(*std::move(defects));
+    *read = state().files.emplace_back(std::move(kept)).get();
+    return "";
 }
 
 }  // namespace
 
 std::string arm_from_environment(const std::vector<std::string>& operators) {
-    const char* path = std::getenv(ascertain::defects::kFileVariable);
-    if (path == nullptr || *path == '\0') return "";
-    std::ifstream file(path, std::ios::binary);
-    const std::string text{std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
-    if (!file) {
-        return fmt::format("{}: the defect file cannot be read ({})", path,
-                           ascertain::defects::kFileVariable);
+    const std::vector<Defect>* common = nullptr;
+    if (auto wrong = read_file(ascertain::defects::kFileVariable, operators, &common);
+        !wrong.empty()) {
+        return wrong;
     }
-    auto defects = ascertain::defects::read_defects(text, path, operators);
-    if (!defects) return defects.error().text();
+    for (c10::DeviceIndex device = 0; device < device_count(); ++device) {
+        const std::vector<Defect>* own = common;
+        const std::string variable =
+            fmt::format("{}_{}", ascertain::defects::kFileVariable, int{device});
+        if (auto wrong = read_file(variable, operators, &own); !wrong.empty()) return wrong;
+        if (own != nullptr) arm(chip_of(device), *own);
+    }
     State& all = state();
-    all.defects = *std::move(defects);
-    std::vector<std::string> ids;
-    std::size_t rules = 0;
-    for (const Defect& defect : all.defects) {
-        ids.push_back(defect.id);
-        rules += defect.rules.size();
-    }
-    all.rules.reserve(rules);  // they are pointed to
-    for (std::size_t i = 0; i < all.defects.size(); ++i) {
-        for (const auto& rule : all.defects[i].rules) {
-            if (rule.where.place != Place::kOperator) continue;
-            Armed armed;
-            armed.rule = &rule;
-            armed.defect = i;
-            armed.actions = actions_of(rule.does.kind);
-            all.rules.push_back(std::move(armed));
-            for (const std::string& name : rule.where.operators) {
-                all.by_operator[name].push_back(&all.rules.back());
-            }
-        }
-    }
     const char* counts = std::getenv(ascertain::defects::kCountsVariable);
     if (counts == nullptr || *counts == '\0') return "";
-    auto opened = ascertain::defects::Counts::open(counts, ids);
+    auto opened = ascertain::defects::Counts::open(counts, all.ids);
     if (!opened) return opened.error().text();
     all.counts = *std::move(opened);
     return "";
 }
 
 bool armed() noexcept {
-    return !state().rules.empty();
+    return state().armed;
 }
 
 bool falls_back(const c10::OperatorHandle& op) {
-    const auto found = state().by_operator.find(base_name(op));
-    return found != state().by_operator.end() &&
-           std::ranges::any_of(found->second, [](const Armed* armed) {
-               return armed->rule->does.kind == "fall_back";
-           });
+    // Torch has one table of kernels for all devices of a type.
+    return std::ranges::any_of(state().chips, [&](const Chip& chip) {
+        const auto found = chip.by_operator.find(base_name(op));
+        return found != chip.by_operator.end() &&
+               std::ranges::any_of(found->second, [](const Armed* armed) {
+                   return armed->rule->does.kind == "fall_back";
+               });
+    });
 }
 
-void synchronised() {
+void synchronised(c10::DeviceIndex device) {
     if (!armed()) return;
-    flush_late_writes();
-    State& all = state();
-    const std::lock_guard lock(all.mutex);
-    all.calls_since_sync = 0;
-    all.last_sync = Clock::now();
+    flush_late_writes(device);
+    const std::lock_guard lock(state().mutex);
+    Chip& chip = chip_of(device);
+    chip.calls_since_sync = 0;
+    chip.last_sync = Clock::now();
 }
 
 void run_with_defects(const c10::OperatorHandle& op, torch::jit::Stack& stack, std::int64_t device,
                       const std::function<void()>& run) {
-    TORCH_CHECK(!device_lost(), "the simulated device is lost");
+    TORCH_CHECK(!device_lost(index_of(device)), "the simulated device is lost");
     const InFlight here;
     const auto began = Clock::now();
-    const auto found = state().by_operator.find(base_name(op));
-    if (found == state().by_operator.end()) {
+    const auto& rules = chip_of(device).by_operator;
+    const auto found = rules.find(base_name(op));
+    if (found == rules.end()) {
         run();
-        return account(since(began));
+        return account(device, since(began));
     }
     // What rules compute is none of the operators that the device ran.
     const at::RecordFunctionGuard quiet(false);
@@ -382,7 +427,7 @@ void run_with_defects(const c10::OperatorHandle& op, torch::jit::Stack& stack, s
     } else {
         Performance(op, stack, std::move(call), std::move(decisions)).run(run);
     }
-    account(since(began));
+    account(device, since(began));
 }
 
 }  // namespace ascertain::simulated::defects

@@ -1,5 +1,6 @@
 // The armed rules of this process that wait for operators. Nothing is armed unless the environment
-// names a file (src/defects/counts.hpp has the variables).
+// names a file: ASCERTAIN_DEFECTS for every device, ASCERTAIN_DEFECTS_<n> for device n instead.
+// Devices share no state, whatever files they have.
 #pragma once
 
 #include <ATen/core/dispatch/Dispatcher.h>
@@ -20,7 +21,7 @@ namespace ascertain::simulated::defects {
 [[nodiscard]] bool falls_back(const c10::OperatorHandle& op);
 
 // The host waits for the device, or reads from it: what was late is there now.
-void synchronised();
+void synchronised(c10::DeviceIndex device);
 
 // Calls `run`, which does the operator on the CPU tensors on `stack`, with what the armed rules do
 // before and after it. `device`: the index of the device whose call it is; -1: none says. Throws

@@ -114,6 +114,7 @@ struct LateWrites {
     struct Debt {
         at::Tensor target;
         at::Tensor values;
+        c10::DeviceIndex device = 0;
         bool paid = false;
     };
     std::mutex mutex;
@@ -139,6 +140,7 @@ bool late_write(Moment& moment) {
         auto debt = std::make_shared<LateWrites::Debt>();
         debt->target = now;
         debt->values = now.clone();
+        debt->device = device_of(moment);
         const auto share = moment.does.number("share");
         const auto kept =
             static_cast<std::int64_t>((1.0 - share) * static_cast<double>(now.numel()));
@@ -311,11 +313,14 @@ constexpr std::array kActions{Action{"drop_tail", Stage::kAfter, drop_tail},
 
 }  // namespace
 
-void flush_late_writes() {
+void flush_late_writes(c10::DeviceIndex device) {
     LateWrites& all = late_writes();
     const std::lock_guard lock(all.mutex);
-    for (const auto& debt : all.debts) pay(*debt);
-    all.debts.clear();
+    std::erase_if(all.debts, [&](const auto& debt) {
+        if (debt->device != device) return false;
+        pay(*debt);
+        return true;
+    });
 }
 
 std::span<const Action> place_actions() {

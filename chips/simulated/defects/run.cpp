@@ -14,7 +14,7 @@
 namespace ascertain::simulated::defects {
 namespace {
 
-std::atomic<bool> lost = false;
+std::array<std::atomic<bool>, kDevicesMax> lost{};
 
 void wait(double seconds) {
     std::this_thread::sleep_for(std::chrono::duration<double>(seconds));
@@ -78,8 +78,8 @@ bool crash(Moment&) {
     std::abort();
 }
 
-bool lose_device(Moment&) {
-    lost = true;
+bool lose_device(Moment& moment) {
+    lost[static_cast<std::size_t>(device_of(moment))] = true;
     TORCH_CHECK(false, "the simulated device is lost");
     return true;
 }
@@ -90,10 +90,8 @@ bool out_of_memory(Moment&) {
 }
 
 void hold(Moment& moment, std::int64_t bytes) {
-    const auto device = moment.call.device < 0 ? current_device()
-                                               : static_cast<c10::DeviceIndex>(moment.call.device);
     moment.memory.held.push_back(
-        device_memory().allocate_on(device, static_cast<std::size_t>(bytes)));
+        device_memory().allocate_on(device_of(moment), static_cast<std::size_t>(bytes)));
 }
 
 bool leak_memory(Moment& moment) {
@@ -120,8 +118,13 @@ constexpr std::array kActions{Action{"repeat_random", Stage::kAfter, repeat_rand
 
 }  // namespace
 
-bool device_lost() {
-    return lost;
+bool device_lost(c10::DeviceIndex device) {
+    return lost[static_cast<std::size_t>(device)];
+}
+
+c10::DeviceIndex device_of(const Moment& moment) {
+    return moment.call.device < 0 ? current_device()
+                                  : static_cast<c10::DeviceIndex>(moment.call.device);
 }
 
 std::span<const Action> run_actions() {

@@ -33,20 +33,45 @@ std::span<const Command> commands() {
             "--metrics metrics.jsonl\n"
             "      --reference-command 'ssh gpubox ./train.sh' --replicas 4     your own trainer, "
             "killed, resumed, compared\n"
+            "  ascertain trial --device cpu --save DIR         a checkpoint for handoff --from\n"
             "The command reads ASCERTAIN_DEVICE and ASCERTAIN_SEED, and writes below "
             "ASCERTAIN_OUT (docs/trainer.md).",
             &declare_trial},
-        Command{"handoff",
-                "Does a checkpoint trained elsewhere say the same when this device serves it?",
+        Command{"links",
+                "Does data sent between devices arrive right, and which rank is to blame if not?",
                 "Examples:\n"
-                "  ascertain handoff --from DIR --to npu:0            compare with the CPU, judge\n"
-                "  ascertain handoff --from DIR --to cpu --tokens T.json --dump L.json\n"
-                "                                                     write log-probabilities\n"
-                "DIR is what transformers' save_pretrained writes: config.json and safetensors.",
-                &declare_handoff},
+                "  ascertain links --device npu:0 --device npu:1\n"
+                "  ascertain links --device cpu --ranks 4          four processes on one device\n"
+                "  ascertain links --device simulated:0 --ranks 8 --defects data/defects/race.toml",
+                &declare_links},
+        Command{"soak", "Do devices stay right and alive, and what do the quiet hours prove?",
+                "Examples:\n"
+                "  ascertain soak --for 10m                        every device of this machine\n"
+                "  ascertain soak --for 24h --device npu:0 --out DIR\n"
+                "  ascertain soak --for 24h --device npu:0 --out DIR --resume   after a reboot",
+                &declare_soak},
+        Command{
+            "handoff",
+            "Does a checkpoint trained elsewhere say the same when this device serves it?",
+            "Examples:\n"
+            "  ascertain handoff --from DIR --to npu:0            compare with the CPU, judge\n"
+            "  ascertain handoff --from DIR --to http://host:8000/v1 --dtype bf16\n"
+            "                                                     a server: vLLM, SGLang …; its\n"
+            "                                                     key in ASCERTAIN_API_KEY\n"
+            "  ascertain handoff --from DIR --to cpu --tokens T.json --dump L.json\n"
+            "                                                     write log-probabilities\n"
+            "DIR is what transformers' save_pretrained writes: config.json and safetensors.",
+            &declare_handoff},
         Command{"devices", "What this machine has: type, name, memory, libraries",
                 "Examples:\n  ascertain devices\n  ascertain devices --format json",
                 &declare_devices},
+        Command{"agent", "Keep the workers of one node for a campaign that runs elsewhere",
+                "Examples:\n"
+                "  ascertain qualify my.toml --nodes node1,node2 --key shared/agents.key   once\n"
+                "  ascertain agent --join tcp://head:5757 --key shared/agents.key          on "
+                "every node\n"
+                "deploy/ starts both with Slurm, Open MPI, torchrun, Kubernetes and ssh.",
+                &declare_agent},
         Command{"catalog", "Chips and networks that are known, with where each number comes from",
                 "Examples:\n  ascertain catalog list\n  ascertain catalog show ascend-910b2\n"
                 "  ascertain catalog validate",
@@ -81,6 +106,9 @@ std::span<const Command> commands() {
         Command{"calibrate", "Turn a run's evidence into a chip file marked measured",
                 "Examples:\n"
                 "  ascertain calibrate DIR --chip ascend-910b2 --out mine.toml\n"
+                "  ascertain calibrate --from-runs runs.json --out constants.toml   three measured "
+                "steps of a new die or framework\n"
+                "  ascertain plan my.toml --constants constants.toml\n"
                 "  ascertain compare my.toml --chips mine.toml,ascend-910b2",
                 &declare_calibrate},
         Command{"prove", "Arm every catalogued defect in a simulated chip: which check catches it",

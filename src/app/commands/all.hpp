@@ -5,6 +5,9 @@
 
 namespace ascertain::app {
 
+Run declare_links(CLI::App& flags);
+Run declare_soak(CLI::App& flags);
+Run declare_agent(CLI::App& flags);
 Run declare_qualify(CLI::App& flags);
 Run declare_ops(CLI::App& flags);
 Run declare_trial(CLI::App& flags);

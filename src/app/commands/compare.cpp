@@ -15,6 +15,7 @@ namespace {
 constexpr std::size_t kRowsMax = 64;
 
 struct Options {
+    std::string constants;
     Overrides inputs;
     std::vector<std::string> chips;
     std::vector<double> delivered{1.0};
@@ -141,7 +142,7 @@ int run(Terminal& terminal, const Home& home, const Options& options) {
     if (!base) return terminal.complain(base.error());
     const auto variants = variants_of(*base, options);
     if (!variants) return terminal.complain(variants.error());
-    const auto book = read_cost_book(home);
+    const auto book = read_cost_book(home, options.constants);
     if (!book) return terminal.complain(book.error());
     std::vector<CompareRow> rows;
     for (const auto& variant : *variants) {
@@ -169,6 +170,8 @@ int run(Terminal& terminal, const Home& home, const Options& options) {
 
 Run declare_compare(CLI::App& flags) {
     auto options = std::make_shared<Options>();
+    flags.add_option("--constants", options->constants,
+                     "Fitted constants of your own, from `calibrate --from-runs`");
     flags.add_option("CAMPAIGN", options->inputs.campaign,
                      "Campaign file; default: the story's question, data/campaigns/story-r2.toml");
     flags

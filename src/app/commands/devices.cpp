@@ -1,15 +1,20 @@
-// ascertain devices: what this machine has, as the devices themselves describe it.
+// ascertain devices: what this machine, or the nodes of a campaign, have, as the devices themselves
+// describe it.
 #include <fmt/format.h>
 #include <CLI/CLI.hpp>
 
 #include <memory>
 
+#include "app/agents.hpp"
 #include "app/commands/all.hpp"
 #include "app/device_hosts.hpp"
 #include "app/exit_codes.hpp"
 #include "app/interrupt.hpp"
 #include "app/table.hpp"
 #include "base/text.hpp"
+#include "measure/agents/fleet.hpp"
+#include "measure/device/call_all.hpp"
+#include "measure/device/endpoint.hpp"
 #include "measure/device/pool.hpp"
 
 namespace ascertain::app {
@@ -18,6 +23,7 @@ namespace {
 struct Options {
     Format format = Format::kTable;
     std::vector<std::string> devices;
+    AgentOptions agents;
 };
 
 constexpr double kDescribeDeadline_s = 60.0;
@@ -58,26 +64,53 @@ std::vector<Cell> row_of(const std::string& name, const device::Reply& reply) {
             cell(libraries(result)), counted ? cell(native->dump(), *native) : cell("?", nullptr)};
 }
 
+// The workers that answer, here or on the nodes of a campaign.
+Result<std::unique_ptr<device::Workers>> workers_for(const Home& home, const device::Clock& clock,
+                                                     const std::vector<std::string>& names,
+                                                     std::unique_ptr<agents::Coordinator> remote) {
+    std::vector<device::LaunchSpec> specs;
+    std::vector<std::string> remote_names;
+    std::vector<bool> elsewhere;
+    for (const auto& name : names) {
+        elsewhere.push_back(name.find('/') != std::string::npos && !device::is_endpoint(name));
+        if (elsewhere.back()) {
+            remote_names.push_back(name);
+            continue;
+        }
+        auto spec = launch_spec(home, name, "", 1);
+        if (!spec) return spec.error();
+        specs.push_back(*std::move(spec));
+    }
+    auto local = std::make_unique<device::Pool>(clock, specs, device::WorkerLimits{});
+    if (!remote && !remote_names.empty()) {
+        return Error{ErrorCode::kUsage, "is on another node: --agents or --nodes lets it join",
+                     remote_names.front()};
+    }
+    if (!remote) return std::unique_ptr<device::Workers>(std::move(local));
+    if (auto set = remote->set_members(remote_names); !set) return set.error();
+    return std::unique_ptr<device::Workers>(
+        std::make_unique<agents::Fleet>(std::move(remote), std::move(local), elsewhere));
+}
+
 int run(Terminal& terminal, const Home& home, const Options& options) {
+    const device::SteadyClock clock;
+    std::unique_ptr<agents::Coordinator> remote;
+    if (options.agents.asked_for()) {
+        auto gathered = gather_agents(terminal, clock, options.agents);
+        if (!gathered) return terminal.complain(gathered.error());
+        remote = *std::move(gathered);
+    }
     std::vector<std::string> asked = options.devices;
+    if (asked.empty() && remote) asked = {"auto"};
     if (asked.empty()) {
         asked = accelerators_here();
         asked.emplace_back("cpu");
     }
-    const auto names = chosen_devices(asked);
-    if (!names) {
-        return terminal.complain(names.error());
-    }
-    std::vector<device::LaunchSpec> specs;
-    for (const auto& name : *names) {
-        auto spec = launch_spec(home, name, "", 1);
-        if (!spec) {
-            return terminal.complain(spec.error());
-        }
-        specs.push_back(*std::move(spec));
-    }
-    const device::SteadyClock clock;
-    device::Pool pool(clock, specs, {});
+    const auto names = remote ? devices_of_nodes(asked, *remote) : chosen_devices(asked);
+    if (!names) return terminal.complain(names.error());
+    const bool named = !options.devices.empty() || remote;
+    auto workers = workers_for(home, clock, *names, std::move(remote));
+    if (!workers) return terminal.complain(workers.error());
     Table table{{{"device", "device", false},
                  {"name", "name", false},
                  {"memory_bytes", "memory", true},
@@ -85,19 +118,19 @@ int run(Terminal& terminal, const Home& home, const Options& options) {
                  {"native_operators", "native operators", true}},
                 {}};
     bool all_here = true;
+    terminal.status(fmt::format("asking {} devices …", names->size()));
+    const auto replies = device::call_all(**workers, names->size(),
+                                          {"describe", Json::object(), {kDescribeDeadline_s}},
+                                          [] { return interrupted().load(); });
+    if (!replies) return terminal.complain(replies.error());
     for (std::size_t member = 0; member < names->size(); ++member) {
-        terminal.status(fmt::format("asking {} …", (*names)[member]));
-        const auto reply = pool.call(member, {"describe", Json::object(), {kDescribeDeadline_s}},
-                                     [] { return interrupted().load(); });
-        if (!reply) {
-            return terminal.complain(reply.error());
-        }
-        all_here = all_here && reply->ending == device::Ending::kResult;
-        table.rows.push_back(row_of((*names)[member], *reply));
+        const device::Reply& reply = (*replies)[member];
+        all_here = all_here && reply.ending == device::Ending::kResult;
+        table.rows.push_back(row_of((*names)[member], reply));
     }
     terminal.status("");
     terminal.print(to_text(table, options.format));
-    return all_here || options.devices.empty() ? kExitDone : kExitUnavailable;
+    return all_here || !named ? kExitDone : kExitUnavailable;
 }
 
 }  // namespace
@@ -107,6 +140,7 @@ Run declare_devices(CLI::App& flags) {
     add_format_flag(flags, options->format);
     flags.add_option("--device", options->devices,
                      "Ask these only, such as cpu or npu:0; repeatable");
+    add_agent_flags(flags, options->agents);
     return
         [options](Terminal& terminal, const Home& home) { return run(terminal, home, *options); };
 }

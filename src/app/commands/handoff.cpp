@@ -96,8 +96,8 @@ int dump(Terminal& terminal, const Home& home, const Options& options) {
                           {"dtype", dtype},
                           {"ways", {"whole"}},
                           {"hash", batch + 1 == batches->size()}};
-        const auto reply =
-            pool.call(0, {"logprobs", params, {kDeadline_s}}, [] { return interrupted().load(); });
+        const auto reply = device::call(pool, 0, {"logprobs", params, {kDeadline_s}},
+                                        [] { return interrupted().load(); });
         terminal.status("");
         if (!reply) return terminal.complain(reply.error());
         if (reply->ending != device::Ending::kResult) {
@@ -129,7 +129,6 @@ int run(Terminal& terminal, const Home& home, Options& options) {
     }
     if (!options.dump.empty()) return dump(terminal, home, options);
     if (qualification.devices.empty()) qualification.devices = {options.to};
-    if (qualification.only.empty()) qualification.only = {"@serve"};
     return qualify(terminal, home, qualification);
 }
 
@@ -138,14 +137,19 @@ int run(Terminal& terminal, const Home& home, Options& options) {
 Run declare_handoff(CLI::App& flags) {
     auto options = std::make_shared<Options>();
     options->qualify.command = "handoff";
+    options->qualify.part = "@serve";
+    options->qualify.profile = checks::Profile::kStandard;  // the least that can qualify
     flags
         .add_option("--from", options->qualify.weights_folder,
                     "Folder of the checkpoint: config.json and safetensors, as transformers saves")
         ->required()
         ->type_name("DIR");
-    flags.add_option("--to", options->to, "Device that serves it: cpu, cuda:0, npu:3 …")
+    flags
+        .add_option(
+            "--to", options->to,
+            "What serves it: a device (cpu, cuda:0, npu:3 …) or a server, http://host:port/v1")
         ->required()
-        ->type_name("DEVICE");
+        ->type_name("DEVICE|URL");
     flags
         .add_option("--dtype", options->qualify.serve_dtype,
                     "Precision it is served in; default: the campaign's, and fp32 with --dump")
@@ -154,7 +158,9 @@ Run declare_handoff(CLI::App& flags) {
                      "JSON list of equally long token lists, to score instead of judging");
     flags.add_option("--dump", options->dump,
                      "Where to write the log-probability of each next token of --tokens");
-    flags.add_option("--profile", options->qualify.profile, "quick or standard: how much text")
+    flags
+        .add_option("--profile", options->qualify.profile,
+                    "quick or standard (the default): how much text")
         ->transform(CLI::CheckedTransformer(std::map<std::string, checks::Profile>{
             {"quick", checks::Profile::kQuick}, {"standard", checks::Profile::kStandard}}))
         ->type_name("quick|standard");

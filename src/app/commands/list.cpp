@@ -14,7 +14,7 @@ namespace {
 
 void add_row(Table& table, const checks::Definition& check) {
     const std::string id =
-        std::string(check.id) + (check.subjects == checks::Subjects::kOperators ? ".*" : "");
+        std::string(check.id) + (check.subjects == checks::Subjects::kNone ? "" : ".*");
     const bool control = !check.tamper.empty();
     table.rows.push_back({cell(id), cell(std::string(qualification::name_of(check.question))),
                           cell(std::string(check.family)),

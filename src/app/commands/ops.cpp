@@ -10,6 +10,7 @@ namespace ascertain::app {
 Run declare_ops(CLI::App& flags) {
     auto options = std::make_shared<QualifyOptions>();
     options->command = flags.get_name();
+    options->part = "@compute";
     add_qualify_flags(flags, *options);
     add_format_flag(flags, options->format);
     flags.add_option("--cases", options->cases,
@@ -18,11 +19,18 @@ Run declare_ops(CLI::App& flags) {
     flags.add_option("--case", options->one_case,
                      "Replay one operator case: a file, or the id of one of the model's or of "
                      "--cases; --seed is then the seed of its inputs");
+    flags.add_option("--module", options->module,
+                     "Judge this module of yours, eager and compiled, and every operator it calls, "
+                     "instead of the model's: FILE.py:FUNCTION, which returns (module, batch) or "
+                     "(module, batch, loss); needs the Python that has torch (ASCERTAIN_PYTHON)");
     flags.add_flag("--autocast", options->autocast,
                    "Run the step as fp32 modules under torch's autocast, not with our own casts");
     return [options](Terminal& terminal, const Home& home) {
-        // Of given cases everything is asked that can be asked of an operator.
-        if (options->only.empty() && !options->replays()) options->only = {"@compute"};
+        if (!options->module.empty() && !options->cases.empty()) {
+            terminal.complain(
+                {ErrorCode::kUsage, "--module has cases of its own: leave out --cases", ""});
+            return kExitUsage;
+        }
         if (options->resume && options->out.empty()) {
             terminal.complain(
                 {ErrorCode::kUsage, "--resume needs --out DIR, the run to go on with", ""});

@@ -15,6 +15,7 @@ namespace ascertain::app {
 namespace {
 
 struct Options {
+    std::string constants;
     Overrides inputs;
     Format format = Format::kTable;
     std::size_t stage = 1;
@@ -148,7 +149,7 @@ int run(Terminal& terminal, const Home& home, const Options& options) {
     if (!search) return terminal.complain(search.error());
     auto situation = read_situation(home, options.inputs);
     if (!situation) return terminal.complain(situation.error());
-    const auto book = read_cost_book(home);
+    const auto book = read_cost_book(home, options.constants);
     if (!book) return terminal.complain(book.error());
     if (options.stage < 1 || options.stage > situation->campaign.stages.size()) {
         return terminal.complain({ErrorCode::kUsage,
@@ -169,6 +170,8 @@ int run(Terminal& terminal, const Home& home, const Options& options) {
 
 Run declare_plan(CLI::App& flags) {
     auto options = std::make_shared<Options>();
+    flags.add_option("--constants", options->constants,
+                     "Fitted constants of your own, from `calibrate --from-runs`");
     flags.add_option("CAMPAIGN", options->inputs.campaign,
                      "Campaign file; default: the first look");
     flags.add_option("--model", options->inputs.model,

@@ -21,6 +21,7 @@ namespace {
 constexpr std::size_t kRunsBytesMax = 64u << 20;  // thousands of rows
 
 struct Options {
+    std::string constants;
     std::string file;
     std::string page;
     std::vector<std::string> own_chips;
@@ -56,7 +57,7 @@ Result<Input> read_input(const Home& home, const Options& options) {
     if (!peers_document) return peers_document.error();
     auto peers = cost::read_peers(*peers_document, peers_path);
     if (!peers) return peers.error();
-    auto book = read_cost_book(home);
+    auto book = read_cost_book(home, options.constants);
     if (!book) return book.error();
     return Input{*std::move(runs), *std::move(peers), *std::move(book)};
 }
@@ -205,6 +206,8 @@ int run(Terminal& terminal, const Home& home, const Options& options) {
 
 Run declare_score(CLI::App& flags) {
     auto options = std::make_shared<Options>();
+    flags.add_option("--constants", options->constants,
+                     "Fitted constants of your own, from `calibrate --from-runs`");
     flags.add_option("FILE", options->file,
                      "Published runs with `setup` objects (data/published/README.md); default: the "
                      "shipped ones");

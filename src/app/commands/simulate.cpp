@@ -19,6 +19,7 @@ namespace ascertain::app {
 namespace {
 
 struct Options {
+    std::string constants;
     Overrides inputs;
     std::string trace;
     bool trace_all_ranks = false;
@@ -149,7 +150,7 @@ Result<void> write_trace(const Situation& situation, const cost::CostBook& book,
 int run(Terminal& terminal, const Home& home, const Options& options) {
     const auto situation = read_situation(home, options.inputs);
     if (!situation) return terminal.complain(situation.error());
-    const auto book = read_cost_book(home);
+    const auto book = read_cost_book(home, options.constants);
     if (!book) return terminal.complain(book.error());
     terminal.status("searching plans …");
     const auto stages = forecast_stages(*situation, *book, {});
@@ -187,6 +188,8 @@ int run(Terminal& terminal, const Home& home, const Options& options) {
 
 Run declare_simulate(CLI::App& flags) {
     auto options = std::make_shared<Options>();
+    flags.add_option("--constants", options->constants,
+                     "Fitted constants of your own, from `calibrate --from-runs`");
     flags.add_option("CAMPAIGN", options->inputs.campaign,
                      "Campaign file; default: the first look");
     flags.add_option("--model", options->inputs.model,

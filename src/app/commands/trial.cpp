@@ -6,6 +6,7 @@
 #include "app/exit_codes.hpp"
 #include "app/qualify/run.hpp"
 #include "app/trainer/run.hpp"
+#include "app/trial_save.hpp"
 
 namespace ascertain::app {
 namespace {
@@ -26,9 +27,17 @@ Run declare_trial(CLI::App& flags) {
     auto options = std::make_shared<QualifyOptions>();
     auto trainer = std::make_shared<TrainerOptions>();
     options->command = flags.get_name();
+    options->part = "trial";
     add_qualify_flags(flags, *options);
     add_trainer_flags(flags, *trainer);
-    return [options, trainer, &flags](Terminal& terminal, const Home& home) {
+    auto save = std::make_shared<std::string>();
+    flags
+        .add_option("--save", *save,
+                    "Judge nothing: train the trial's model on the device, through the campaign's "
+                    "stages, and write it into this folder as transformers reads it")
+        ->type_name("DIR")
+        ->excludes(flags.get_option("--command"));
+    return [options, trainer, save, &flags](Terminal& terminal, const Home& home) {
         if (flags.get_option("--command")->count() > 0) {
             trainer->devices = options->devices;
             trainer->out = options->out;
@@ -41,7 +50,7 @@ Run declare_trial(CLI::App& flags) {
                 {ErrorCode::kUsage, "these flags speak of a trainer, and none is named: --command",
                  ""});
         }
-        if (options->only.empty()) options->only = {"@learn"};
+        if (!save->empty()) return save_trial(terminal, home, *options, *save);
         if (options->resume && options->out.empty()) {
             terminal.complain(
                 {ErrorCode::kUsage, "--resume needs --out DIR, the run to go on with", ""});

@@ -77,6 +77,26 @@ Json share_of(const Json& operators, const Key& key) {
     return told ? Json(share) : Json();
 }
 
+// Operators of the recorded step that have no case in the file: they are listed with the reason.
+void add_without_case(Json& listed, const Json& operators, const std::map<Key, Gathered>& known) {
+    for (const Json& entry : operators) {
+        if (!entry.is_object() || entry.value("compute", Json(true)) == Json(false)) continue;
+        const Key key{text_or_empty(entry, "name"), text_or_empty(entry, "phase")};
+        if (key.first.empty() || known.contains(key)) continue;
+        const std::string reason = text_or_empty(entry, "without_case_reason");
+        const auto count = entry.find("count");
+        listed.push_back(
+            {{"name", key.first},
+             {"overload", text_or_empty(entry, "overload")},
+             {"phase", key.second},
+             {"compute", true},
+             {"count", count != entry.end() && count->is_number() ? *count : Json(1)},
+             {"share_of_step", share_of(operators, key)},
+             {"case_ids", Json::array()},
+             {"without_case_reason", reason.empty() ? "the file holds no case of it" : reason}});
+    }
+}
+
 }  // namespace
 
 Result<CaseFile> read_case_file(const QualifyOptions& options) {
@@ -138,6 +158,7 @@ Result<Json> capture_of(const CaseFile& file, const Json& checked) {
                           {"case_ids", one.case_ids},
                           {"without_case_reason", one.unfit.empty() ? Json() : Json(one.unfit)}});
     }
+    add_without_case(listed, file.operators, operators);
     if (cases.empty()) {
         return bad(file.path, "no case fits this torch: " + operators.at(order.front()).unfit);
     }

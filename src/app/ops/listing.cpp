@@ -61,6 +61,24 @@ std::vector<Cell> row_of(const Json& row) {
         cell(shortened(reason, kReasonShown), row.at("status_reason"))};
 }
 
+// The questions about the device as a whole, worst first.
+std::string of_device_text(const Json& checks) {
+    if (checks.empty()) return "";
+    Table table{{{"id", "asked of the whole device", false},
+                 {"device", "device", false},
+                 {"status", "status", false},
+                 {"reason", "", false}},
+                {}};
+    for (const Json& check : checks) {
+        table.rows.push_back({cell(text_of(check.at("id"))), cell(text_of(check.at("device"))),
+                              cell(text_of(check.at("status"))),
+                              cell(shortened(text_of(check.at("reason")), kReasonShown))});
+    }
+    std::string text = "\n";
+    text += to_text(table, Format::kTable);
+    return text;
+}
+
 }  // namespace
 
 std::string operators_text(const Json& document, Format format) {
@@ -76,7 +94,8 @@ std::string operators_text(const Json& document, Format format) {
                  {"reason", "", false}},
                 {}};
     for (const Json& row : document.at("operators")) table.rows.push_back(row_of(row));
-    return to_text(table, format);
+    const std::string text = to_text(table, format);
+    return format == Format::kTable ? text + of_device_text(document.at("of_device")) : text;
 }
 
 }  // namespace ascertain::app

@@ -211,6 +211,28 @@ Result<std::vector<HealthyVariant>> read_healthy_variants(const Home& home,
     return variants;
 }
 
+Result<std::vector<HealthyVariant>> select_variants(const std::vector<HealthyVariant>& variants,
+                                                    const std::vector<std::string>& only) {
+    std::vector<std::string> names;
+    for (const auto& variant : variants) names.push_back(variant.name);
+    for (const auto& pattern : only) {
+        const auto named = [&](const std::string& name) { return matches_wildcard(name, pattern); };
+        if (std::ranges::any_of(names, named)) continue;
+        return Error{ErrorCode::kUsage,
+                     fmt::format("--variant {} names no healthy variant{}", pattern,
+                                 did_you_mean(pattern, names)),
+                     ""};
+    }
+    std::vector<HealthyVariant> chosen;
+    for (const auto& variant : variants) {
+        const auto by = [&](const std::string& pattern) {
+            return matches_wildcard(variant.name, pattern);
+        };
+        if (only.empty() || std::ranges::any_of(only, by)) chosen.push_back(variant);
+    }
+    return chosen;
+}
+
 std::string waits_for(const std::string& plane) {
     const auto found = std::ranges::find(kWaiting, plane, &Waiting::plane);
     return found == kWaiting.end() ? std::string() : std::string(found->reason);

@@ -45,6 +45,11 @@ struct HealthyVariant {
 [[nodiscard]] Result<std::vector<HealthyVariant>> read_healthy_variants(const Home& home,
                                                                         const std::string& folder);
 
+// Those that `only` names, with '*' for any characters (empty: all), in their order. Error kUsage
+// for a pattern that names none.
+[[nodiscard]] Result<std::vector<HealthyVariant>> select_variants(
+    const std::vector<HealthyVariant>& variants, const std::vector<std::string>& only);
+
 // True for planes that no check looks at yet, with what they wait for.
 [[nodiscard]] std::string waits_for(const std::string& plane);
 

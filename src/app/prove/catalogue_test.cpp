@@ -44,6 +44,18 @@ TEST(SelectDefects, nothing_selected_is_an_error_with_the_near_match) {
     EXPECT_NE(none.error().message.find("@race"), std::string::npos);
 }
 
+TEST(SelectVariants, by_name_and_wildcard_with_the_near_match_for_none) {
+    const std::vector<HealthyVariant> all{
+        {"healthy", ""}, {"split-k-in-4", "a"}, {"split-k-in-8", "b"}};
+    EXPECT_EQ(select_variants(all, {})->size(), 3u);
+    EXPECT_EQ(select_variants(all, {"healthy"})->front().path, "");
+    EXPECT_EQ(select_variants(all, {"split-*"})->size(), 2u);
+    const auto none = select_variants(all, {"split-k-in-5"});
+    ASSERT_FALSE(none);
+    EXPECT_EQ(none.error().code, ErrorCode::kUsage);
+    EXPECT_NE(none.error().message.find("split-k-in-"), std::string::npos);
+}
+
 TEST(SelectDefects, a_sample_has_its_size_keeps_the_order_and_follows_the_seed) {
     const auto all = some(50);
     std::set<std::string> drawn;

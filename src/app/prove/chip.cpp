@@ -129,7 +129,7 @@ Result<device::Reply> ProofChip::ask_reference(device::Order order,
     if (const Json* known = answers_.find(question_)) {
         return device::Reply{.ending = device::Ending::kResult, .result = *known};
     }
-    auto reply = reference_.call(0, std::move(order), stopped);
+    auto reply = device::call(reference_, 0, std::move(order), stopped);
     if (reply && reply->ending == device::Ending::kResult) answers_.keep(question_, reply->result);
     return reply;
 }

@@ -57,10 +57,11 @@ Result<void> ProofLog::read_earlier(const Json& question) {
         if (!body) return body.error();
         if (body->contains("question")) {
             if ((*body)["question"] == question) continue;
-            return Error{ErrorCode::kUsage,
-                         "was made under another seed, profile, criteria or build; begin anew in "
-                         "another --out",
-                         place};
+            return Error{
+                ErrorCode::kUsage,
+                "was made with another seed, --all-checks or --profile standard, or by other "
+                "checks or criteria; begin anew in another --out",
+                place};
         }
         if (body->contains("variant")) {
             auto result = healthy_result_from_json(*body, place);
@@ -78,8 +79,8 @@ Result<void> ProofLog::read_earlier(const Json& question) {
 }
 
 const DefectResult* ProofLog::find(const std::string& id) const {
-    const auto found = std::ranges::find(defects_, id, &DefectResult::id);
-    return found == defects_.end() ? nullptr : &*found;
+    const auto found = std::ranges::find(defects_.rbegin(), defects_.rend(), id, &DefectResult::id);
+    return found == defects_.rend() ? nullptr : &*found;
 }
 
 const HealthyResult* ProofLog::find(const std::string& variant, std::uint64_t seed,

@@ -19,7 +19,7 @@ public:
     [[nodiscard]] static Result<std::unique_ptr<ProofLog>> open(const std::string& directory,
                                                                 bool resume, const Json& question);
 
-    // What an earlier session found.
+    // What an earlier session found; of a defect that was shown to both profiles, at the last.
     [[nodiscard]] const DefectResult* find(const std::string& id) const;
     [[nodiscard]] const HealthyResult* find(const std::string& variant, std::uint64_t seed,
                                             const std::string& profile) const;

@@ -14,8 +14,16 @@ void add_prove_flags(CLI::App& flags, ProveOptions& options) {
     flags.add_option("--defects", options.defects,
                      "Defect file, or the folder they stand in; default: data/defects");
     flags.add_flag("--healthy", options.healthy, "Healthy variants only: nothing may alarm");
+    flags
+        .add_flag("--limits", options.limits,
+                  "Detection limits only: how small a fault of each kind the operator checks of "
+                  "the quick profile still see")
+        ->excludes("--healthy");
     flags.add_option("--variants", options.variants,
                      "Folder of healthy variants; default: data/variants");
+    flags.add_option("--variant", options.variant,
+                     "Only these healthy variants: a file's name without .toml, or \"healthy\", "
+                     "the plain chip; * for any characters");
     flags
         .add_option("--seeds", options.seeds,
                     "Runs of every healthy variant, each with a seed of its own; default: 1, with "
@@ -41,7 +49,8 @@ void add_prove_flags(CLI::App& flags, ProveOptions& options) {
     flags.add_flag("--all-checks", options.all_checks,
                    "Do not stop at the first catch: every check that fails is recorded");
     flags.add_flag("--write-proofs", options.write_proofs,
-                   "Renew data/proofs and docs/detection.md; with --all-checks, over everything");
+                   "Renew data/proofs and docs/detection.md; with --all-checks, over everything; "
+                   "with --limits the limits there");
     add_format_flag(flags, options.format);
     flags.add_option("--out", options.out, "Directory that keeps every result as it comes");
     flags.add_flag("--resume", options.resume, "Go on with what --out has");

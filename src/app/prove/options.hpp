@@ -21,12 +21,14 @@ enum class ProofDepth {
 };
 
 struct ProveOptions {
-    std::string defects;            // a file or a folder; empty: data/defects
-    bool healthy = false;           // the healthy variants and nothing else
-    std::string variants;           // folder of healthy variants; empty: data/variants
-    std::int64_t seeds = 0;         // of every healthy variant; 0: one, or 25 with --healthy
-    std::vector<std::string> only;  // ID with '*', @class or @plane
-    std::int64_t sample = 0;        // so many of the selected, drawn with `seed`; 0: all
+    std::string defects;               // a file or a folder; empty: data/defects
+    bool limits = false;               // detection limits and nothing else
+    bool healthy = false;              // the healthy variants and nothing else
+    std::string variants;              // folder of healthy variants; empty: data/variants
+    std::vector<std::string> variant;  // only those of these names; empty: all
+    std::int64_t seeds = 0;            // of every healthy variant; 0: one, or 25 with --healthy
+    std::vector<std::string> only;     // ID with '*', @class or @plane
+    std::int64_t sample = 0;           // so many of the selected, drawn with `seed`; 0: all
     std::uint64_t seed = 1;
     ProofDepth depth = ProofDepth::kQuickThenStandard;
     std::int64_t jobs = 0;  // chips at once; 0: as many as there are processors

@@ -11,8 +11,11 @@ namespace {
 
 constexpr std::size_t kPageBytesMax = 4u << 20;
 constexpr std::string_view kBegin = "<!-- generated: ascertain prove --write-proofs -->\n";
+constexpr std::string_view kLimitsBegin =
+    "<!-- generated: ascertain prove --limits --write-proofs -->\n";
 constexpr std::string_view kEnd = "<!-- end of what is generated -->\n";
 constexpr std::size_t kReasonLength = 160;
+constexpr double kDiagnosed = 0.80;
 
 // A bar would end the cell.
 std::string in_cell(std::string text) {
@@ -35,16 +38,41 @@ std::string totals(const Json& tallies, const char* title) {
     return text + "\n";
 }
 
+// "87.5 %" of a share, "12.3" of seconds.
+std::string figure(const Json& gate, const char* key) {
+    if (!gate[key].is_number()) return "not measured";
+    const double value = gate[key].get<double>();
+    const bool seconds = gate["gate"].get<std::string>().starts_with("seconds");
+    return seconds ? fmt::format("{:.1f} s", value) : fmt::format("{:.1f} %", 100.0 * value);
+}
+
+std::string gates(const Json& summary) {
+    std::string text = "| gate | measured | bound | reached |\n|---|--:|--:|---|\n";
+    for (const auto& gate : summary["gates"]) {
+        const bool most = gate["gate"].get<std::string>().starts_with("seconds");
+        text += fmt::format("| {} | {} | {} {} | {} |\n", gate["gate"].get<std::string>(),
+                            figure(gate, "value"), most ? "at most" : "at least",
+                            figure(gate, "bound"), gate["reached"].get<bool>() ? "yes" : "**no**");
+    }
+    const auto runs = summary["healthy_runs"].get<int>();
+    if (runs > 0) {
+        text += fmt::format("| false alarms in {} runs of healthy chips | {} | none | {} |\n", runs,
+                            summary["healthy_runs_alarmed"].get<int>(),
+                            summary["healthy_runs_alarmed"].get<int>() == 0 ? "yes" : "**no**");
+    }
+    return text + "\n";
+}
+
 std::string rows(const ProofResults& results) {
     std::string text =
-        "| defect | class | plane | caught by, first to fail | profile | after |\n"
-        "|---|---|---|---|---|--:|\n";
+        "| defect | class | plane | caught by, first to fail | and by | profile | after |\n"
+        "|---|---|---|---|--:|---|--:|\n";
     for (const auto& result : results.defects) {
         if (!result.caught) continue;
         const auto& first = result.caught_by.front();
-        text += fmt::format("| {} | {} | {} | {} {} | {} | {:.1f} s |\n", result.id, result.family,
-                            result.plane, first.check, first.status, result.profile,
-                            result.caught_after_s);
+        text += fmt::format("| {} | {} | {} | {} {} | {} more | {} | {:.1f} s |\n", result.id,
+                            result.family, result.plane, first.check, first.status,
+                            result.caught_by.size() - 1, result.profile, result.caught_after_s);
     }
     text += "\n| not caught | class | plane | why |\n|---|---|---|---|\n";
     for (const auto& result : results.defects) {
@@ -55,25 +83,64 @@ std::string rows(const ProofResults& results) {
     return text;
 }
 
-}  // namespace
+std::string words_of(const diagnosis::LeaveOneOut& diagnosis) {
+    std::string text = fmt::format(
+        "Diagnosis: of {} caught defects, each looked for by the signatures of all others, the "
+        "class "
+        "is among the first {} named {} times ({:.1f} %; promised: {:.0f} %).\n\n",
+        diagnosis.asked, kCausesNamed, diagnosis.named, 100.0 * diagnosis.share(),
+        100.0 * kDiagnosed);
+    for (const auto& one : diagnosis.missed) text += fmt::format("- not: {}\n", one);
+    return text + (diagnosis.missed.empty() ? "" : "\n");
+}
 
-Result<void> write_page(const std::string& path, const ProofResults& results) {
+Result<void> put_between(const std::string& path, std::string_view mark,
+                         const std::string& generated) {
     auto page = read_file(path, kPageBytesMax);
     if (!page) return page.error();
-    const auto begin = page->find(kBegin);
-    const auto end = page->find(kEnd);
-    if (begin == std::string::npos || end == std::string::npos || end < begin) {
+    const auto begin = page->find(mark);
+    const auto end = begin == std::string::npos ? begin : page->find(kEnd, begin);
+    if (end == std::string::npos) {
         return Error{ErrorCode::kBadInput, "the page has lost the marks of its generated part",
                      path};
     }
+    page->replace(begin + mark.size(), end - begin - mark.size(), generated);
+    return write_file(path, *page);
+}
+
+std::string hashes_of(const ProofResults& results) {
+    return fmt::format("\nChecks `{}`, criteria `{}`.\n\n", results.checks_hash,
+                       results.criteria_hash);
+}
+
+}  // namespace
+
+std::string detection_page(const Home& home) {
+    return home.root + "/docs/detection.md";
+}
+
+Result<void> write_page(const std::string& path, const ProofResults& results,
+                        const diagnosis::LeaveOneOut& diagnosis) {
     const Json document = to_json(results);
     const Json& summary = document["summary"];
-    const std::string generated = fmt::format("\nChecks `{}`, criteria `{}`.\n\n",
-                                              results.checks_hash, results.criteria_hash) +
-                                  totals(summary["by_plane"], "plane") +
-                                  totals(summary["by_class"], "class") + rows(results) + "\n";
-    page->replace(begin + kBegin.size(), end - begin - kBegin.size(), generated);
-    return write_file(path, *page);
+    return put_between(path, kBegin,
+                       hashes_of(results) + gates(summary) + words_of(diagnosis) +
+                           totals(summary["by_plane"], "plane") +
+                           totals(summary["by_class"], "class") + rows(results) + "\n");
+}
+
+Result<void> write_limits(const std::string& path, const ProofResults& results) {
+    std::string text = hashes_of(results) +
+                       "| kind | size | seen down to | not seen at | by |\n|---|---|--:|--:|---|\n";
+    const auto size = [](const std::optional<double>& value, const char* otherwise) {
+        return value ? fmt::format("{:.3g}", *value) : std::string(otherwise);
+    };
+    for (const auto& limit : results.limits) {
+        text += fmt::format("| `{}` | {} | {} | {} | {} |\n", limit.kind, in_cell(limit.size),
+                            size(limit.seen, "not seen"), size(limit.not_seen, "all were seen"),
+                            limit.check.empty() ? "" : "`" + limit.check + "`");
+    }
+    return put_between(path, kLimitsBegin, text + "\n");
 }
 
 }  // namespace ascertain::app

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <map>
 
 #include "base/text.hpp"
 #include "base/units.hpp"
@@ -46,6 +47,54 @@ Table defects_table(const ProofResults& results) {
     return table;
 }
 
+Table limits_table(const ProofResults& results) {
+    Table table{{{"kind", "kind", false},
+                 {"size", "size of the fault", false},
+                 {"seen", "seen down to", true},
+                 {"not_seen", "not seen at", true},
+                 {"check", "by", false}},
+                {}};
+    const auto figure = [](const std::optional<double>& value) {
+        return value ? cell(fmt::format("{:.3g}", *value), *value) : cell("-", Json());
+    };
+    for (const auto& limit : results.limits) {
+        table.rows.push_back({cell(limit.kind), cell(limit.size), figure(limit.seen),
+                              figure(limit.not_seen), cell(limit.check)});
+    }
+    return table;
+}
+
+// One line for each variant: its runs, those that alarmed, and how long one takes.
+Table variants_table(const ProofResults& results) {
+    Table table{{{"variant", "healthy variant", false},
+                 {"runs", "runs", true},
+                 {"alarmed", "alarmed", true},
+                 {"not_asked", "not asked", true},
+                 {"seconds", "seconds a run", true},
+                 {"share_at_most", "alarms at most", true}},
+                {}};
+    std::map<std::string, std::vector<const HealthyResult*>> by_variant;
+    for (const auto& result : results.healthy) by_variant[result.variant].push_back(&result);
+    for (const auto& [name, runs] : by_variant) {
+        std::size_t alarmed = 0;
+        std::size_t broken = 0;
+        double seconds = 0.0;
+        for (const auto* run : runs) {
+            broken += run->broken.empty() ? 0 : 1;
+            alarmed += run->broken.empty() && !run->alarms.empty() ? 1 : 0;
+            seconds += run->seconds / static_cast<double>(runs.size());
+        }
+        const std::size_t counted = runs.size() - broken;
+        const double bound = alarm_bound(alarmed, counted);
+        table.rows.push_back({cell(name), cell(fmt::format("{}", counted), counted),
+                              cell(fmt::format("{}", alarmed), alarmed),
+                              cell(fmt::format("{}", broken), broken),
+                              cell(fmt::format("{:.1f}", seconds), seconds),
+                              cell(fmt::format("{:.2g} %", 100.0 * bound), bound)});
+    }
+    return table;
+}
+
 void print_alarms(const Terminal& terminal, const ProofResults& results) {
     for (const auto& result : results.healthy) {
         for (const auto& alarm : result.alarms) {
@@ -68,6 +117,15 @@ void print_summary(const Terminal& terminal, const ProofResults& results) {
             "for checks to come.",
             count("caught"), count("defects"), count("caught_quick"), count("expressible"),
             count("exercised"), count("waiting")));
+        for (const auto& gate : summary["gates"]) {
+            const auto shown = [&](const char* key) {
+                return gate[key].is_number() ? fmt::format("{:.3g}", gate[key].get<double>())
+                                             : std::string("not measured");
+            };
+            terminal.print(fmt::format("  {}: {} (bound {}){}", gate["gate"].get<std::string>(),
+                                       shown("value"), shown("bound"),
+                                       gate["reached"].get<bool>() ? "" : "  NOT REACHED"));
+        }
     }
     if (!results.healthy.empty()) {
         const auto& bound = summary["false_alarm_share_at_most"];
@@ -89,13 +147,27 @@ std::string outcome_of(const DefectResult& result) {
     return fmt::format("caught by {}", catchers(result));
 }
 
+std::string words_of(const DetectionLimit& limit) {
+    if (!limit.seen) return "not even the gross one was seen";
+    if (!limit.not_seen) return fmt::format("seen down to {:.3g}, the finest asked", *limit.seen);
+    return fmt::format("seen down to {:.3g}, not at {:.3g} ({})", *limit.seen, *limit.not_seen,
+                       limit.check);
+}
+
 void print_results(const Terminal& terminal, const ProofResults& results, Format format) {
     if (format == Format::kJson) {
         terminal.print(to_json(results).dump(2));
         return;
     }
-    if (!results.defects.empty() || format == Format::kCsv) {
+    const bool only_healthy =
+        results.defects.empty() && results.limits.empty() && !results.healthy.empty();
+    if (!results.limits.empty()) {
+        terminal.print(to_text(limits_table(results), format));
+    } else if (!results.defects.empty() || (format == Format::kCsv && !only_healthy)) {
         terminal.print(to_text(defects_table(results), format));
+    }
+    if (only_healthy || (format == Format::kTable && !results.healthy.empty())) {
+        terminal.print(to_text(variants_table(results), format));
     }
     if (format == Format::kTable) print_summary(terminal, results);
 }

@@ -6,6 +6,7 @@
 #include <array>
 #include <map>
 #include <set>
+#include <utility>
 
 #include "app/files.hpp"
 #include "measure/checks/cases.hpp"
@@ -88,13 +89,24 @@ void add_operators(qualification::Survey& survey, qualification::Survey other) {
     }
 }
 
-// Checks of one family stay together, in the order of the table; those judged on time come last,
-// and only where chips are not shown side by side on one machine.
+// One chip by itself: the checks of several ranks that make sense for one are asked of it.
+constexpr const char* kChip = "simulated:0";
+
+// How long the model's step is repeated. Two rounds are made however short that is.
+Seconds soak_of(Profile profile) {
+    return profile == Profile::kQuick ? Seconds{3.0} : Seconds{15.0};
+}
+
+// In the order of the table, so that checks of one family stay together and steps are repeated
+// before a long run wears off what happens once. Those judged on time come first, while the chip is
+// cold, and only where chips are not shown side by side on one machine.
 void order_items(std::vector<qualification::Item>& items, Profile profile) {
     if (profile == Profile::kQuick) {
         std::erase_if(items, [](const auto& item) { return item.definition->timing; });
     }
-    std::ranges::stable_sort(items, {}, [](const auto& item) { return item.definition->timing; });
+    std::ranges::stable_sort(items, {}, [](const auto& item) {
+        return std::pair(!item.definition->timing, item.definition - checks::all().data());
+    });
 }
 
 }  // namespace
@@ -119,8 +131,9 @@ Result<ProofProfile> make_profile(const Home& home, ProofChip& chip, Profile pro
         if (!small) return small.error();
         trial.architecture = model::to_json(*small);
     }
-    auto plan =
-        qualification::make_plan(all, trial, {.profile = profile, .devices = {"simulated:0"}});
+    trial.together.soak = soak_of(profile);
+    auto plan = qualification::make_plan(
+        all, trial, {.profile = profile, .devices = {kChip}, .ranks = {kChip}});
     if (!plan) return plan.error();
     for (auto& item : plan->items) {
         item.has_control = false;  // its clean twin is the same check on a healthy chip

@@ -150,6 +150,14 @@ struct Tally {
         caught_quick += result.caught && result.profile == "quick" ? 1 : 0;
         waiting += result.waiting ? 1 : 0;
     }
+    void add(const Tally& other) {
+        defects += other.defects;
+        expressible += other.expressible;
+        exercised += other.exercised;
+        caught += other.caught;
+        caught_quick += other.caught_quick;
+        waiting += other.waiting;
+    }
     [[nodiscard]] Json json() const {
         return {{"defects", defects}, {"expressible", expressible},   {"exercised", exercised},
                 {"caught", caught},   {"caught_quick", caught_quick}, {"waiting", waiting}};
@@ -162,14 +170,61 @@ Json json_of(const std::map<std::string, Tally>& tallies) {
     return result;
 }
 
+// To the first catch where there was one: what follows it is asked for signatures only.
 Json median_seconds(const std::vector<DefectResult>& defects) {
     std::vector<double> seconds;
     for (const auto& result : defects) {
-        if (result.seconds > 0.0) seconds.push_back(result.seconds);
+        if (result.profile != "quick") continue;
+        seconds.push_back(result.caught ? result.caught_after_s : result.seconds);
     }
     if (seconds.empty()) return {};
     std::ranges::sort(seconds);
     return seconds[seconds.size() / 2];
+}
+
+// What the project promises of its catalogue (docs/detection.md#gates).
+constexpr double kExpressibleShare = 0.85;
+constexpr double kExpressibleShareOfClass = 0.5;
+constexpr double kCaughtAtQuick = 0.70;
+constexpr double kCaughtAtStandard = 0.95;
+constexpr double kQuickSeconds = 20.0;
+
+Json gate(std::string name, Json value, double bound, bool reached) {
+    return {{"gate", std::move(name)},
+            {"value", std::move(value)},
+            {"bound", bound},
+            {"reached", reached}};
+}
+
+Json share_gate(std::string name, std::size_t part, std::size_t whole, double bound) {
+    const double share = whole > 0 ? static_cast<double>(part) / static_cast<double>(whole) : 0.0;
+    return gate(std::move(name), whole > 0 ? Json(share) : Json(), bound,
+                whole > 0 && share >= bound);
+}
+
+Json gates_of(const Tally& all, const std::map<std::string, Tally>& by_class,
+              const std::map<std::string, Tally>& by_plane, const Json& median) {
+    Tally chips;
+    for (const char* plane : {"chip", "memory", "runtime"}) {
+        if (const auto found = by_plane.find(plane); found != by_plane.end()) {
+            chips.add(found->second);
+        }
+    }
+    double least = 1.0;
+    for (const auto& [name, tally] : by_class) {
+        least = std::min(
+            least, static_cast<double>(tally.expressible) / static_cast<double>(tally.defects));
+    }
+    return Json::array(
+        {share_gate("expressible", all.expressible, all.defects, kExpressibleShare),
+         gate("expressible, of the class with the fewest", by_class.empty() ? Json() : Json(least),
+              kExpressibleShareOfClass, !by_class.empty() && least >= kExpressibleShareOfClass),
+         share_gate("caught at quick, of chip, memory and runtime", chips.caught_quick,
+                    chips.expressible, kCaughtAtQuick),
+         share_gate("caught at quick or standard, of chip, memory and runtime", chips.caught,
+                    chips.expressible, kCaughtAtStandard),
+         gate("seconds of a defect at quick, median", median, kQuickSeconds,
+              median.is_number() && median.get<double>() <= kQuickSeconds)});
 }
 
 Json summary_of(const ProofResults& results) {
@@ -193,6 +248,9 @@ Json summary_of(const ProofResults& results) {
     summary["by_class"] = json_of(by_class);
     summary["by_plane"] = json_of(by_plane);
     summary["seconds_median"] = median_seconds(results.defects);
+    summary["gates"] = results.whole && results.interrupted.empty()
+                           ? gates_of(all, by_class, by_plane, summary["seconds_median"])
+                           : Json::array();
     summary["healthy_runs"] = runs;
     summary["healthy_runs_broken"] = broken;
     summary["healthy_runs_alarmed"] = alarms;
@@ -211,6 +269,8 @@ Json to_json(const ProofResults& results) {
         {"schema", "ascertain.proof/1"}, {"defects", Json::array()}, {"healthy", Json::array()}};
     for (const auto& result : results.defects) document["defects"].push_back(to_json(result));
     for (const auto& result : results.healthy) document["healthy"].push_back(to_json(result));
+    document["limits"] = Json::array();
+    for (const auto& limit : results.limits) document["limits"].push_back(to_json(limit));
     document["summary"] = summary_of(results);
     return document;
 }

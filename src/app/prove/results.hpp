@@ -6,6 +6,7 @@
 
 #include "app/prove/catalogue.hpp"
 #include "app/prove/exposure.hpp"
+#include "app/prove/limits.hpp"
 #include "base/json.hpp"
 
 namespace ascertain::app {
@@ -49,10 +50,12 @@ struct HealthyResult {
 struct ProofResults {
     std::vector<DefectResult> defects;
     std::vector<HealthyResult> healthy;
+    std::vector<DetectionLimit> limits;
     std::string checks_hash;
     std::string criteria_hash;
     double seconds = 0.0;
     std::string interrupted;  // how far it came; empty: to the end
+    bool whole = false;       // everything in the shipped catalogue was asked for
 };
 
 // The checks that fail.

@@ -10,11 +10,14 @@
 #include "app/interrupt.hpp"
 #include "app/prove/bench.hpp"
 #include "app/prove/keys.hpp"
+#include "app/prove/limits.hpp"
 #include "app/prove/log.hpp"
+#include "app/prove/page.hpp"
 #include "app/prove/print.hpp"
 #include "app/prove/shipped.hpp"
 #include "app/qualify/conclude.hpp"
 #include "base/text.hpp"
+#include "base/units.hpp"
 
 namespace ascertain::app {
 namespace {
@@ -49,18 +52,27 @@ public:
                              const std::vector<HealthyVariant>& variants);
     Result<void> run(const std::vector<CataloguedDefect>& defects,
                      const std::vector<HealthyVariant>& variants);
+    Result<void> run_limits();
     ProofResults take() { return std::move(results_); }
 
 private:
+    struct Begun {
+        std::vector<Profile> left;
+        std::optional<DefectResult> result;
+    };
+    [[nodiscard]] Begun begun(const CataloguedDefect& defect) const;
     Result<void> do_job(const Job& job);
     Result<void> do_healthy(const Job& job);
     Result<void> do_defect(const CataloguedDefect& defect);
     Result<std::optional<DefectResult>> show(const CataloguedDefect& defect,
                                              const std::string& file, Profile profile,
                                              const DefectResult* earlier);
-    void keep(DefectResult result);
-    void keep(HealthyResult result);
+    // What a session works out counts for the time that is left; what the log had does not.
+    void keep(DefectResult result, bool measured);
+    void keep(HealthyResult result, bool measured);
     [[nodiscard]] std::vector<Profile> profiles_of(const CataloguedDefect& defect) const;
+    [[nodiscard]] std::string time_left() const;
+    [[nodiscard]] std::size_t threads() const;
 
     Terminal& terminal_;
     const ProveOptions& options_;
@@ -72,7 +84,9 @@ private:
     ProofResults results_;
     std::size_t jobs_ = 0;
     std::size_t done_ = 0;
-    std::optional<Error> failure_;
+    std::size_t measured_ = 0;  // of these, in this session
+    device::SteadyClock clock_;
+    Seconds began_ = clock_.now();
 };
 
 Result<void> Proof::check_files(const std::vector<CataloguedDefect>& defects,
@@ -121,10 +135,7 @@ Result<void> Proof::run(const std::vector<CataloguedDefect>& defects,
         }
     }
     jobs_ = jobs.size();
-    const auto threads = options_.jobs > 0
-                             ? static_cast<std::size_t>(options_.jobs)
-                             : std::max<std::size_t>(1, std::thread::hardware_concurrency());
-    const auto ran = in_parallel(jobs.size(), threads, [&](std::size_t index) -> Result<void> {
+    const auto ran = in_parallel(jobs.size(), threads(), [&](std::size_t index) -> Result<void> {
         if (interrupted()) return Error{ErrorCode::kInterrupted, "interrupted", {}};
         return do_job(jobs[index]);
     });
@@ -144,6 +155,36 @@ Result<void> Proof::run(const std::vector<CataloguedDefect>& defects,
     return {};
 }
 
+std::size_t Proof::threads() const {
+    if (options_.jobs > 0) return static_cast<std::size_t>(options_.jobs);
+    return std::max<std::size_t>(1, std::thread::hardware_concurrency());
+}
+
+Result<void> Proof::run_limits() {
+    const auto kinds = fault_kinds();
+    jobs_ = kinds.size();
+    std::vector<DetectionLimit> limits(kinds.size());
+    const auto baseline = baselines_.of(Profile::kQuick);
+    if (!baseline) return baseline.error();
+    const auto ran = in_parallel(jobs_, threads(), [&](std::size_t index) -> Result<void> {
+        auto limit = find_limit(bench_, **baseline, options_.seed, kinds[index]);
+        if (!limit) return limit.error();
+        limits[index] = *std::move(limit);
+        const std::lock_guard lock(mutex_);
+        ++done_;
+        ++measured_;
+        terminal_.say(fmt::format("[{}/{}] {}: {} ({}{})", done_, jobs_, limits[index].size,
+                                  words_of(limits[index]), format_duration({limits[index].seconds}),
+                                  time_left()));
+        return {};
+    });
+    if (!ran && ran.error().code != ErrorCode::kInterrupted) return ran.error();
+    std::erase_if(limits, [](const auto& limit) { return limit.chips == 0; });
+    results_.limits = std::move(limits);
+    if (!ran) results_.interrupted = fmt::format("Interrupted after {} of {} kinds", done_, jobs_);
+    return {};
+}
+
 Result<void> Proof::do_job(const Job& job) {
     return job.defect != nullptr ? do_defect(*job.defect) : do_healthy(job);
 }
@@ -152,7 +193,7 @@ Result<void> Proof::do_healthy(const Job& job) {
     const Profile profile =
         options_.depth == ProofDepth::kStandard ? Profile::kStandard : Profile::kQuick;
     if (const auto* known = log_.find(job.variant->name, job.seed, name_of_profile(profile))) {
-        keep(*known);
+        keep(*known, false);
         return {};
     }
     const auto baseline = baselines_.of(profile);
@@ -169,31 +210,47 @@ Result<void> Proof::do_healthy(const Job& job) {
         }
     }
     if (const auto kept = log_.keep(result); !kept) return kept;
-    keep(std::move(result));
+    keep(std::move(result), true);
     return {};
 }
 
-Result<void> Proof::do_defect(const CataloguedDefect& defect) {
+// What an earlier session found of `defect`, and which profiles remain to be shown. One that was
+// interrupted between the two, or ran at quick alone, goes on where it stopped.
+Proof::Begun Proof::begun(const CataloguedDefect& defect) const {
+    Begun begun{profiles_of(defect), {}};
     if (const auto* known = log_.find(defect.id)) {
-        keep(*known);
-        return {};
-    }
-    DefectResult result = inexpressible(defect);
-    if (!defect.document.empty()) {
-        const std::string file = fmt::format("{}/{}.toml", bench_.scratch, short_hash(defect.id));
-        if (const auto written = write_file(file, defect.document); !written) return written;
-        std::optional<DefectResult> earlier;
-        for (const Profile profile : profiles_of(defect)) {
-            auto shown = show(defect, file, profile, earlier ? &*earlier : nullptr);
-            if (!shown) return shown.error();
-            if (!*shown) return Error{ErrorCode::kInterrupted, "interrupted", {}};
-            earlier = *std::move(*shown);
-            if (earlier->caught) break;
+        const auto reached = std::ranges::find_if(
+            begun.left, [&](Profile one) { return known->profile == name_of_profile(one); });
+        if (known->caught || !known->expressible) {
+            begun.left.clear();
+        } else if (reached != begun.left.end()) {
+            begun.left.erase(begun.left.begin(), reached + 1);
+        } else {
+            return begun;
         }
-        result = *std::move(earlier);
+        begun.result = *known;
+    } else if (defect.document.empty()) {
+        begun = {{}, inexpressible(defect)};
     }
-    if (const auto kept = log_.keep(result); !kept) return kept;
-    keep(std::move(result));
+    return begun;
+}
+
+Result<void> Proof::do_defect(const CataloguedDefect& defect) {
+    auto [left, result] = begun(defect);
+    const std::string file = fmt::format("{}/{}.toml", bench_.scratch, short_hash(defect.id));
+    if (!left.empty()) {
+        if (const auto written = write_file(file, defect.document); !written) return written;
+    }
+    const bool measures = !left.empty();
+    for (const Profile profile : left) {
+        auto shown = show(defect, file, profile, result ? &*result : nullptr);
+        if (!shown) return shown.error();
+        if (!*shown) return Error{ErrorCode::kInterrupted, "interrupted", {}};
+        result = *std::move(*shown);
+        if (const auto kept = log_.keep(*result); !kept) return kept;
+        if (result->caught) break;
+    }
+    keep(*std::move(result), measures);
     return {};
 }
 
@@ -212,18 +269,29 @@ Result<std::optional<DefectResult>> Proof::show(const CataloguedDefect& defect,
         result_of(defect, *exposure, creditable, name_of_profile(profile), earlier));
 }
 
-void Proof::keep(DefectResult result) {
+std::string Proof::time_left() const {
+    if (measured_ == 0 || done_ == jobs_) return "";
+    const double each = (clock_.now() - began_).count / static_cast<double>(measured_);
+    return fmt::format(", about {} left",
+                       format_duration({each * static_cast<double>(jobs_ - done_)}));
+}
+
+void Proof::keep(DefectResult result, bool measured) {
     const std::lock_guard lock(mutex_);
-    terminal_.say(fmt::format("[{}/{}] {} {} ({})", ++done_, jobs_, result.id, outcome_of(result),
-                              format_duration({result.seconds})));
+    ++done_;
+    measured_ += measured ? 1 : 0;
+    terminal_.say(fmt::format("[{}/{}] {} {} ({}{})", done_, jobs_, result.id, outcome_of(result),
+                              format_duration({result.seconds}), time_left()));
     results_.defects.push_back(std::move(result));
 }
 
-void Proof::keep(HealthyResult result) {
+void Proof::keep(HealthyResult result, bool measured) {
     const std::lock_guard lock(mutex_);
-    terminal_.say(fmt::format("[{}/{}] {} at seed {}: {} ({})", ++done_, jobs_, result.variant,
+    ++done_;
+    measured_ += measured ? 1 : 0;
+    terminal_.say(fmt::format("[{}/{}] {} at seed {}: {} ({}{})", done_, jobs_, result.variant,
                               result.seed, result.alarms.empty() ? "silent" : "ALARM",
-                              format_duration({result.seconds})));
+                              format_duration({result.seconds}), time_left()));
     results_.healthy.push_back(std::move(result));
 }
 
@@ -234,6 +302,7 @@ struct Subjects {
 
 Result<Subjects> subjects_of(const Home& home, const ProveOptions& options) {
     Subjects subjects;
+    if (options.limits) return subjects;
     if (!options.healthy) {
         const auto all =
             read_defects(options.defects.empty() ? home.data("defects") : options.defects);
@@ -243,17 +312,19 @@ Result<Subjects> subjects_of(const Home& home, const ProveOptions& options) {
         subjects.defects = *std::move(chosen);
     }
     const bool narrowed = !options.only.empty() || options.sample > 0;
-    if (options.healthy || options.seeds > 0 || !narrowed) {
+    if (options.healthy || options.seeds > 0 || !options.variant.empty() || !narrowed) {
         auto variants = read_healthy_variants(home, options.variants);
         if (!variants) return variants.error();
-        subjects.variants = *std::move(variants);
+        auto chosen = select_variants(*variants, options.variant);
+        if (!chosen) return chosen.error();
+        subjects.variants = *std::move(chosen);
     }
     return subjects;
 }
 
 Json question_of(const ProveOptions& options, const judge::CriteriaSet& criteria) {
     return {{"seed", options.seed},
-            {"depth", static_cast<int>(options.depth)},
+            {"standard_only", options.depth == ProofDepth::kStandard},
             {"all_checks", options.all_checks},
             {"checks_hash", checks_hash()},
             {"criteria_hash", criteria.hash()}};
@@ -273,14 +344,19 @@ Result<ProofResults> prove_all(Terminal& terminal, const Home& home, const Prove
     Proof proof(terminal, home, options, *criteria, (*scratch)->path(), **log);
     const auto readable = proof.check_files(subjects->defects, subjects->variants);
     if (!readable) return readable.error();
-    const auto ran = proof.run(subjects->defects, subjects->variants);
+    const auto ran =
+        options.limits ? proof.run_limits() : proof.run(subjects->defects, subjects->variants);
     if (!ran) return ran.error();
     ProofResults results = proof.take();
     results.checks_hash = checks_hash();
     results.criteria_hash = criteria->hash();
     results.seconds = (clock.now() - began).count;
+    results.whole = !options.healthy && !options.limits && options.defects.empty() &&
+                    options.only.empty() && options.sample == 0;
     if (options.write_proofs && results.interrupted.empty()) {
-        const auto written = write_shipped(home, *criteria, subjects->defects, results);
+        const auto written = options.limits
+                                 ? write_limits(detection_page(home), results)
+                                 : write_shipped(home, *criteria, subjects->defects, results);
         if (!written) return written.error();
     }
     return results;
@@ -293,7 +369,7 @@ int prove(Terminal& terminal, const Home& home, const ProveOptions& options) {
         return terminal.complain(
             {ErrorCode::kUsage, "--resume needs --out DIR, the proof to go on with", ""});
     }
-    if (options.write_proofs &&
+    if (options.write_proofs && !options.limits &&
         !(options.all_checks && options.only.empty() && options.sample == 0)) {
         return terminal.complain({ErrorCode::kUsage,
                                   "--write-proofs needs --all-checks, and neither --only nor "

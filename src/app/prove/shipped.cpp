@@ -104,14 +104,15 @@ std::vector<std::string> stale_proofs(const Home& home, const judge::CriteriaSet
 Result<void> write_shipped(const Home& home, const judge::CriteriaSet& criteria,
                            const std::vector<CataloguedDefect>& defects,
                            const ProofResults& results) {
+    const auto matrix = matrix_of(results, defects);
     const std::vector<std::pair<std::string, std::string>> files{
         {home.data(kProofsFile), judge::to_json(proofs_of(results, criteria)).dump(1) + "\n"},
-        {home.data(kSignaturesFile),
-         diagnosis::matrix_to_json(matrix_of(results, defects)).dump(1) + "\n"}};
+        {home.data(kSignaturesFile), diagnosis::matrix_to_json(matrix).dump(1) + "\n"}};
     for (const auto& [path, text] : files) {
         if (const auto written = write_file(path, text); !written) return written;
     }
-    return write_page(home.root + "/docs/detection.md", results);
+    return write_page(detection_page(home), results,
+                      diagnosis::leave_one_out(matrix, kCausesNamed));
 }
 
 }  // namespace ascertain::app

@@ -16,12 +16,27 @@ void add_qualify_flags(CLI::App& flags, QualifyOptions& options) {
     flags.add_option("--device", options.devices,
                      "Device to measure: cpu, cuda:0, npu:3 …; repeatable; default: auto");
     flags
+        .add_option("--ranks", options.ranks,
+                    "Processes that are asked together, dealt out over the devices; default: one "
+                    "per device")
+        ->check(CLI::Range(std::int64_t{1}, std::int64_t{1024}));
+    flags
         .add_option("--profile", options.profile,
                     "quick (3 min), standard (30 min) or full; quick cannot qualify")
         ->transform(CLI::CheckedTransformer(profiles))
         ->type_name("quick|standard|full");
-    flags.add_option("--rung", options.rung, "How much hardware the verdict speaks of")
-        ->check(CLI::IsMember({"device"}));
+    flags.add_flag("--resume", options.resume, "Go on with the run in --out");
+    flags
+        .add_option("--rung", options.rung,
+                    "How much hardware the verdict speaks of: device, node, domain (scale-up), "
+                    "eighth (of the fleet) or fleet (docs/ladder.md)")
+        ->check(CLI::IsMember({"device", "node", "domain", "eighth", "fleet"}))
+        ->type_name("RUNG");
+    flags
+        .add_option("--reuse", options.reuse,
+                    "Take over the answers of an earlier run, such as a lower rung's, where "
+                    "question, software and device are the same")
+        ->excludes("--resume");
     flags.add_option("--out", options.out,
                      "Directory for the evidence; default: evidence/<campaign>-<time>");
     flags
@@ -32,6 +47,7 @@ void add_qualify_flags(CLI::App& flags, QualifyOptions& options) {
                      "Ask only these: an id, a beginning, a*wildcard, @question or @family");
     flags.add_option("--skip", options.skip,
                      "Do not ask these; what is required and skipped stays unproven");
+    add_agent_flags(flags, options.agents);
     flags.add_option("--tp", options.search.tp, "Plan with this tensor parallel size");
     flags.add_option("--pp", options.search.pp, "Plan with this pipeline size");
     flags.add_option("--ep", options.search.ep, "Plan with this expert parallel size");
@@ -39,7 +55,6 @@ void add_qualify_flags(CLI::App& flags, QualifyOptions& options) {
                      "Rehearse: arm this defect file in the simulated devices (docs/defects.md)");
     flags.add_flag("--dry-run", options.dry_run,
                    "Print what would be asked, in which order, how long; write nothing");
-    flags.add_flag("--resume", options.resume, "Go on with the run in --out");
 }
 
 }  // namespace ascertain::app

@@ -11,6 +11,7 @@
 #include "app/ops/cases.hpp"
 #include "app/prove/shipped.hpp"
 #include "app/qualify/conclude.hpp"
+#include "app/qualify/together.hpp"
 #include "measure/qualification/survey.hpp"
 #include "model/config.hpp"
 #include "model/trial.hpp"
@@ -53,19 +54,40 @@ qualification::SurveyQuestion survey_question(const Preparation& preparation,
 
 // Carrying published weights asks nothing of a training step.
 bool needs_capture(const QualifyOptions& options) {
-    return options.weights_folder.empty();
+    return options.weights_folder.empty() && !options.asks_ranks();
 }
 
 // One training step on the reference: its operators are what the device will be asked about.
 Result<Json> capture(Terminal& terminal, Crew& crew, const Json& params) {
     terminal.status("capturing one training step on the reference …");
-    const auto reply = crew.pool->call(crew.reference(), {"capture", params, {kCaptureDeadline_s}},
-                                       [] { return interrupted().load(); });
+    const auto reply =
+        device::call(*crew.pool, crew.reference(), {"capture", params, {kCaptureDeadline_s}},
+                     [] { return interrupted().load(); });
     terminal.status("");
     if (!reply) return reply.error();
     if (reply->ending == device::Ending::kResult) return reply->result;
     terminal.say("the reference could not capture a training step: " + reply->message);
     return Json{{"failed", reply->message}};
+}
+
+// One forward and backward pass of the user's module: on the reference, or on the device where only
+// that has what it calls. Errors: kBadInput with the file and line of what the module raised.
+Result<Json> record_module(Terminal& terminal, Crew& crew, const QualifyOptions& options) {
+    std::string said;
+    for (const std::size_t member : {crew.reference(), std::size_t{0}}) {
+        terminal.status("recording one pass of the module …");
+        const auto reply = device::call(
+            *crew.pool, member,
+            {"module", {{"mode", "record"}, {"seed", options.seed}}, {kCaptureDeadline_s}},
+            [] { return interrupted().load(); });
+        terminal.status("");
+        if (!reply) return reply.error();
+        if (reply->ending == device::Ending::kResult) return reply->result;
+        if (reply->error_kind == "invalid_request")
+            return Error{ErrorCode::kBadInput, reply->message, "--module"};
+        if (said.empty()) said = reply->message;
+    }
+    return Error{ErrorCode::kBadInput, "one pass could not be run: " + said, "--module"};
 }
 
 // The cases that the user brought, or the one of the model's that was named.
@@ -74,13 +96,14 @@ Result<Json> given_cases(Terminal& terminal, Crew& crew, const QualifyOptions& o
     const auto file = read_case_file(options);
     if (!file) return file.error();
     if (file->path.empty()) {
-        auto captured = capture(terminal, crew, params);
-        if (!captured || captured->contains("failed")) return captured;
+        auto captured = options.module.empty() ? capture(terminal, crew, params)
+                                               : record_module(terminal, crew, options);
+        if (!captured || captured->contains("failed") || options.one_case.empty()) return captured;
         return only_case(*std::move(captured), options.one_case);
     }
-    const auto reply = crew.pool->call(
-        crew.reference(), {"check_cases", {{"cases", file->cases}}, {kCaptureDeadline_s}},
-        [] { return interrupted().load(); });
+    const auto reply = device::call(*crew.pool, crew.reference(),
+                                    {"check_cases", {{"cases", file->cases}}, {kCaptureDeadline_s}},
+                                    [] { return interrupted().load(); });
     if (!reply) return reply.error();
     if (reply->ending != device::Ending::kResult) {
         return Error{ErrorCode::kInternal,
@@ -113,7 +136,8 @@ Result<qualification::TrialQuestion> trial_question(const Situation& situation) 
 // What is carried across: the published weights that were named, else the trial's model with
 // weights that every device makes from the same seed.
 Result<qualification::ServeQuestion> serve_question(const qualification::TrialQuestion& trial,
-                                                    const QualifyOptions& options) {
+                                                    const QualifyOptions& options,
+                                                    const std::vector<Json>& descriptions) {
     constexpr double kSharpness = 4.0;  // docs/formulas.md#handoff
     qualification::ServeQuestion serve;
     serve.dtype = options.serve_dtype.empty() ? trial.dtype : options.serve_dtype;
@@ -126,6 +150,12 @@ Result<qualification::ServeQuestion> serve_question(const qualification::TrialQu
         if (!carried) return carried.error();
         serve.weights = {{"folder", folder.string()}};
         serve.length_max = carried->position.length_max;
+        for (const Json& description : descriptions) {
+            // A server counts what it writes too, of which every answer has a token.
+            const auto limit = description.find("length_max");
+            if (limit == description.end() || !limit->is_number_integer()) continue;
+            serve.length_max = std::min(serve.length_max, limit->get<std::int64_t>() - 1);
+        }
         return serve;
     }
     serve.weights = {
@@ -151,12 +181,14 @@ Result<qualification::Plan> plan_checks(const Preparation& preparation,
     }
     auto trial = trial_question(preparation.situation);
     if (!trial) return trial.error();
-    auto serve = serve_question(*trial, options);
+    auto serve = serve_question(*trial, options, preparation.crew.descriptions);
     if (!serve) return serve.error();
     trial->serve = *std::move(serve);
+    trial->together = together_question(preparation.situation, preparation.stages, options);
     auto plan = qualification::make_plan(
         survey, *trial,
-        {options.profile, preparation.crew.devices, options.only, options.skip, options.replays()});
+        {options.profile, preparation.crew.devices, preparation.crew.rank_devices(), options.part,
+         options.only, options.skip, options.replays(), options.module});
     if (plan && !failed.empty()) {
         plan->left_out.push_back(
             "ops.numerics, ops.repeat: the reference could not capture a training step: " + failed);
@@ -181,22 +213,33 @@ Result<Preparation> prepare(Terminal& terminal, const Home& home, const QualifyO
     if (!situation) return situation.error();
     auto criteria = read_criteria(home);
     if (!criteria) return criteria.error();
-    auto book = read_cost_book(home);
+    auto book = read_cost_book(home, {});
     if (!book) return book.error();
     const auto& asked = options.devices.empty() ? situation->campaign.devices : options.devices;
     const bool named = asked != std::vector<std::string>{"auto"};
-    const auto devices = chosen_devices(asked);
+    auto clock = std::make_unique<device::SteadyClock>();
+    std::unique_ptr<agents::Coordinator> remote;
+    if (options.agents.asked_for()) {
+        auto gathered = gather_agents(terminal, *clock, options.agents);
+        if (!gathered) return gathered.error();
+        remote = *std::move(gathered);
+    }
+    const auto devices = remote ? devices_of_nodes(asked, *remote) : chosen_devices(asked);
     if (!devices) return devices.error();
 
     terminal.status("searching plans for the fleet …");
     auto stages = forecast_stages(*situation, *book, options.search);
     terminal.status("");
     if (!stages) return stages.error();
-    const bool on_cpu = std::ranges::find(*devices, "cpu") != devices->end();
+    const bool on_cpu = std::ranges::any_of(
+        *devices, [](const auto& device) { return device::local_part(device) == "cpu"; });
     auto narrowed = narrow(*situation, *stages, options.profile, on_cpu);
     if (!narrowed) return narrowed.error();
-    auto crew = assemble(home, *devices, situation->campaign.reference,
-                         options.defects.empty() ? situation->campaign.defects : options.defects);
+    auto crew = assemble(home,
+                         {*devices, situation->campaign.reference,
+                          options.defects.empty() ? situation->campaign.defects : options.defects,
+                          options.ranks, options.module},
+                         std::move(clock), std::move(remote));
     if (!crew) return crew.error();
 
     Preparation preparation{

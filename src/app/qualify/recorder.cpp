@@ -92,6 +92,7 @@ Result<void> Recorder::keep_reproducer(const qualification::Item& item,
     std::string flags;
     if (options_.profile != checks::Profile::kQuick)
         flags += fmt::format(" --profile {}", name_of(options_.profile));
+    if (!options_.module.empty()) flags += fmt::format(" --module {}", options_.module);
     if (!options_.defects.empty()) flags += fmt::format(" --defects {}", options_.defects);
     record.reproduce = reproducer(attempt, path, flags);
     record.detail["case"] = *std::move(one);

@@ -1,12 +1,12 @@
 #include "app/qualify/run.hpp"
 
 #include <fmt/format.h>
-#include <sys/utsname.h>
 
 #include <algorithm>
 #include <filesystem>
 
 #include "app/diagnose.hpp"
+#include "app/endure/listing.hpp"
 #include "app/exit_codes.hpp"
 #include "app/interrupt.hpp"
 #include "app/names.hpp"
@@ -16,8 +16,10 @@
 #include "app/qualify/predictions.hpp"
 #include "app/qualify/prepare.hpp"
 #include "app/qualify/recorder.hpp"
-#include "app/version.hpp"
+#include "app/qualify/rung.hpp"
+#include "app/qualify/session.hpp"
 #include "decide/evidence/store.hpp"
+#include "decide/judge/ladder.hpp"
 #include "decide/report/operator_list.hpp"
 #include "decide/report/table.hpp"
 #include "measure/qualification/runner.hpp"
@@ -47,53 +49,23 @@ std::string default_directory(const std::string& campaign_path, const std::strin
     return fmt::format("evidence/{}-{}", fs::path(campaign_path).stem().string(), stamp);
 }
 
-std::string system_line() {
-    struct utsname system {};
-    if (::uname(&system) != 0) return "unknown";
-    return fmt::format("{} {} {}", system.sysname, system.release, system.machine);
-}
-
-std::string host_name() {
-    struct utsname system {};
-    return ::uname(&system) == 0 ? system.nodename : "unknown";
-}
-
-// Name → version of everything whose change makes measurements stale.
-Json software_of(const Preparation& preparation) {
-    Json software{{"ascertain", std::string(version())}, {"criteria", preparation.criteria.hash()}};
-    for (const auto& description : preparation.crew.descriptions) {
-        const Json libraries = description.value("libraries", Json::object());
-        for (const auto& library : libraries.items()) software[library.key()] = library.value();
-        if (description.contains("driver") && description["driver"].is_string())
-            software["driver"] = description["driver"];
+// Of this rung and the next, before anything of them is measured.
+Result<void> foretell_rungs(const Home& home, evidence::Store& store,
+                            const Preparation& preparation, const QualifyOptions& options) {
+    const auto input =
+        projection_input(home, preparation.situation, preparation.book, preparation.stages);
+    // Without a plan for the fleet there is no projection either, and the verdict says why.
+    if (!input) return {};
+    const Json campaign = campaign_json(preparation.situation, options);
+    for (const auto& step : judge::steps_from(options.rung, campaign)) {
+        for (const auto& prediction :
+             rung_predictions(preparation.situation, preparation.book, preparation.stages,
+                              input->failure.rate, {step.rung, step.devices, step.hours})) {
+            const auto written = store.append("prediction", evidence::to_json(prediction));
+            if (!written) return written.error();
+        }
     }
-    return software;
-}
-
-Result<std::string> write_context(evidence::Store& store, const Preparation& preparation,
-                                  const QualifyOptions& options) {
-    Json campaign = to_json(preparation.situation.campaign);
-    for (const auto& [key, text] :
-         {std::pair<const char*, std::string>{"campaign_blob", preparation.situation.campaign_text},
-          {"config_blob", preparation.situation.config_text},
-          {"capture_blob", preparation.capture_answer.dump()}}) {
-        auto blob = store.put_blob(text);
-        if (!blob) return blob.error();
-        campaign[key] = *std::move(blob);
-    }
-    campaign["cuts"] = to_json(preparation.narrowed.cuts);
-    evidence::SessionContext context;
-    context.tool_version = version();
-    context.commit = commit();
-    context.arguments = {"ascertain", options.command};
-    context.host = host_name();
-    context.system = system_line();
-    context.time_utc = evidence::utc_now();
-    context.campaign = std::move(campaign);
-    for (const auto& description : preparation.crew.descriptions)
-        context.devices.push_back(description);
-    context.software = software_of(preparation);
-    return store.append("context", evidence::to_json(context));
+    return {};
 }
 
 Result<void> write_foretold(evidence::Store& store, const Preparation& preparation) {
@@ -115,7 +87,8 @@ Result<void> write_required(evidence::Store& store, const Preparation& preparati
                                    options.rung,
                                    options.seed,
                                    {},
-                                   preparation.plan.left_out};
+                                   preparation.plan.left_out,
+                                   options.part_name()};
     for (const auto& item : preparation.plan.items) required.checks.push_back(to_evidence(item));
     const auto written = store.append("required", evidence::to_json(required));
     return written ? Result<void>{} : Result<void>{written.error()};
@@ -129,12 +102,15 @@ Result<qualification::RunSummary> run_checks(Terminal& terminal, evidence::Store
     qualification::RunQuestion question;
     question.devices = preparation.crew.devices;
     question.reference = preparation.crew.reference();
+    question.group = preparation.crew.ranks;
     question.seed = options.seed;
     question.seed_is_exact = options.replays();
     question.profile = options.profile;
-    question.time_limit = time_limit(options.profile);
+    // What was asked to take so long may, with its control and a retry.
+    question.time_limit = time_limit(options.profile) + options.soak * 2.0;
     question.reproduce =
         fmt::format("ascertain {} {}", options.command, preparation.situation.campaign.path);
+    if (!options.module.empty()) question.reproduce += " --module " + options.module;
     question.earlier = std::move(earlier);
     const qualification::World world{
         *preparation.crew.pool,
@@ -248,14 +224,22 @@ void print_dry_run(const Terminal& terminal, const Preparation& preparation) {
 // One run, from the plan of checks to the last record.
 Result<bool> measure(Terminal& terminal, const Home& home, evidence::Store& store,
                      Preparation& preparation, const QualifyOptions& options,
-                     std::vector<qualification::Attempt> earlier) {
+                     std::vector<qualification::Attempt> earlier, const LowerRung* lower) {
     if (auto written = write_context(store, preparation, options); !written) return written.error();
     if (auto written = write_required(store, preparation, options); !written)
         return written.error();
     if (auto written = write_foretold(store, preparation); !written) return written.error();
+    if (auto written = foretell_rungs(home, store, preparation, options); !written)
+        return written.error();
+    if (lower != nullptr) {
+        auto taken = take_over(terminal, store, *lower, preparation, options);
+        if (!taken) return taken.error();
+        earlier = *std::move(taken);
+    }
     const auto summary = run_checks(terminal, store, preparation, options, std::move(earlier));
     if (!summary) return summary.error();
-    if (!interrupted()) {
+    // Dates and money are no business of a part.
+    if (!interrupted() && options.part.empty()) {
         terminal.status("playing the months …");
         if (auto written = write_projection(home, store, preparation, options); !written)
             return written.error();
@@ -282,9 +266,29 @@ int replay_exit_code(const judge::Verdict& verdict) {
     return all_passed && any_passed ? kExitDone : kExitInconclusive;
 }
 
-void print_outcome(Terminal& terminal, const std::vector<evidence::Record>& records,
-                   const judge::Verdict& verdict, const Preparation& preparation,
-                   const QualifyOptions& options, const std::string& directory) {
+void print_endurance(Terminal& terminal, const Home& home,
+                     const std::vector<evidence::Record>& records, const judge::Verdict& verdict,
+                     const Preparation& preparation, const QualifyOptions& options,
+                     const std::string& directory) {
+    const auto text = options.command == "soak"
+                          ? soak_text(home, preparation.situation.campaign, records, verdict,
+                                      directory, options.format)
+                          : links_text(records, verdict, directory, options.format);
+    if (!text) {
+        terminal.complain(text.error());
+        return;
+    }
+    terminal.print(*text);
+    terminal.say(fmt::format("\nReport: {0}/report.html   Evidence: {0}", directory));
+}
+
+void print_outcome(Terminal& terminal, const Home& home,
+                   const std::vector<evidence::Record>& records, const judge::Verdict& verdict,
+                   const Preparation& preparation, const QualifyOptions& options,
+                   const std::string& directory) {
+    if (options.asks_ranks()) {
+        return print_endurance(terminal, home, records, verdict, preparation, options, directory);
+    }
     const std::string where =
         fmt::format("\nReport: {}/report.html   Evidence: {}", directory, directory);
     if (options.command != "ops") {
@@ -323,7 +327,7 @@ int conclude(Terminal& terminal, const Home& home, const evidence::Store& store,
     add_causes(home, *verdict);
     const auto written = write_reports(home, directory, *records, *verdict);
     if (!written) return terminal.complain(written.error());
-    print_outcome(terminal, *records, *verdict, preparation, options, directory);
+    print_outcome(terminal, home, *records, *verdict, preparation, options, directory);
     const bool ours = std::ranges::any_of(verdict->checks, [](const judge::CheckVerdict& check) {
         return check.required && check.status == judge::Status::kHarnessError;
     });
@@ -348,6 +352,14 @@ int qualify(Terminal& terminal, const Home& home, const QualifyOptions& asked) {
         if (!read) return terminal.complain(read.error());
         earlier = *std::move(read);
     }
+    std::optional<LowerRung> lower;
+    if (!options.reuse.empty()) {
+        auto read = open_lower_rung(home, options);
+        if (!read) return terminal.complain(read.error());
+        lower.emplace(*std::move(read));
+        // Of the same question the same step is asked; otherwise nothing is taken over anyway.
+        if (lower->capture.contains("cases")) earlier.capture = lower->capture;
+    }
     auto preparation = prepare(terminal, home, options, earlier.capture);
     if (!preparation) return terminal.complain(preparation.error());
     if (options.dry_run) {
@@ -363,8 +375,8 @@ int qualify(Terminal& terminal, const Home& home, const QualifyOptions& asked) {
         if (!created) return terminal.complain(created.error());
         store.emplace(*std::move(created));
     }
-    const auto done =
-        measure(terminal, home, *store, *preparation, options, std::move(earlier.attempts));
+    const auto done = measure(terminal, home, *store, *preparation, options,
+                              std::move(earlier.attempts), lower ? &*lower : nullptr);
     if (!done) return terminal.complain(done.error());
     return conclude(terminal, home, *store, *preparation, options);
 }

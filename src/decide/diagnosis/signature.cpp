@@ -10,7 +10,9 @@ namespace ascertain::diagnosis {
 namespace {
 
 constexpr const char* kSchema = "ascertain.signatures/1";
-constexpr std::size_t kOfOneClass = 2;
+// A class is as likely as its nearest members say together: the first counts whole, the second
+// half.
+constexpr double kNext = 0.5;
 
 // "ops.numerics" of "ops.numerics.mm": the first two parts of an id.
 std::string family_of(const std::string& check) {
@@ -60,6 +62,28 @@ double likeness(const Signature& left, const Signature& right, const Weights& we
     return either > 0.0 ? both / either : 0.0;
 }
 
+// The nearest of every class, the likeliest class first.
+std::vector<Cause> best_of_classes(std::vector<Cause> causes) {
+    std::ranges::stable_sort(causes, std::greater{}, &Cause::likeness);
+    struct Class {
+        Cause best;
+        double score = 0.0;
+        double weight = 1.0;  // of the next member
+    };
+    std::map<std::string, Class> classes;
+    for (const Cause& cause : causes) {
+        Class& one = classes.try_emplace(cause.known->family, Class{cause, 0.0, 1.0}).first->second;
+        one.score += one.weight * cause.likeness;
+        one.weight *= kNext;
+    }
+    std::vector<Class> order;
+    for (auto& [name, one] : classes) order.push_back(one);
+    std::ranges::stable_sort(order, std::greater{}, &Class::score);
+    std::vector<Cause> best;
+    for (const Class& one : order) best.push_back(one.best);
+    return best;
+}
+
 }  // namespace
 
 Signature signature_of(const std::vector<Failure>& failures) {
@@ -96,11 +120,29 @@ std::vector<Cause> rank(const std::vector<Known>& known, const std::vector<Failu
         const double like = likeness(signatures[i], seen, weights);
         if (like > 0.0) causes.push_back({&known[i], like});
     }
-    std::ranges::stable_sort(causes, std::greater{}, &Cause::likeness);
-    std::map<std::string, std::size_t> of_class;
-    std::erase_if(
-        causes, [&](const Cause& cause) { return ++of_class[cause.known->family] > kOfOneClass; });
-    return causes;
+    return best_of_classes(std::move(causes));
+}
+
+LeaveOneOut leave_one_out(const std::vector<Known>& known, std::size_t first) {
+    LeaveOneOut result;
+    for (std::size_t i = 0; i < known.size(); ++i) {
+        if (known[i].failures.empty()) continue;
+        std::vector<Known> others = known;
+        others.erase(others.begin() + static_cast<std::ptrdiff_t>(i));
+        std::string named;
+        bool found = false;
+        std::size_t place = 0;
+        for (const Cause& cause : rank(others, known[i].failures)) {
+            if (place++ == first) break;
+            found = found || cause.known->family == known[i].family;
+            named += (named.empty() ? "" : ", ") + cause.known->family;
+        }
+        ++result.asked;
+        result.named += found ? 1 : 0;
+        if (found) continue;
+        result.missed.push_back(fmt::format("{} ({}): {}", known[i].id, known[i].family, named));
+    }
+    return result;
 }
 
 Result<std::vector<Known>> read_matrix(std::string_view text, std::string_view name) {

@@ -40,10 +40,24 @@ struct Cause {
     double likeness = 0.0;  // 0: nothing in common; 1: the same signature
 };
 
-// Those that have anything in common with `failures`, likeliest first; of one class the likeliest
-// two. docs/formulas.md#signatures. Cost: known times traits.
+// The likeliest of every class that has anything in common with `failures`, the likeliest class
+// first. docs/formulas.md#signatures. Cost: known times traits.
 [[nodiscard]] std::vector<Cause> rank(const std::vector<Known>& known,
                                       const std::vector<Failure>& failures);
+
+// How often the class of a known defect is among the first `first` classes that are named when the
+// defect itself is taken out of the known ones and looked for. Those that failed nothing are not
+// asked about. Cost: quadratic.
+struct LeaveOneOut {
+    std::size_t asked = 0;
+    std::size_t named = 0;
+    std::vector<std::string> missed;  // "id (class): first, second, third"
+
+    [[nodiscard]] double share() const {
+        return asked > 0 ? static_cast<double>(named) / static_cast<double>(asked) : 0.0;
+    }
+};
+[[nodiscard]] LeaveOneOut leave_one_out(const std::vector<Known>& known, std::size_t first);
 
 // Below this likeness a cause is no explanation, and one says that none fits.
 inline constexpr double kFits = 0.25;

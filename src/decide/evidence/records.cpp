@@ -174,11 +174,9 @@ Json to_json(const SessionContext& value) {
 Json to_json(const RequiredSet& value) {
     Json checks = Json::array();
     for (const auto& check : value.checks) checks.push_back(to_json(check));
-    return {{"profile", value.profile},
-            {"rung", value.rung},
-            {"seed", value.seed},
-            {"checks", std::move(checks)},
-            {"left_out", value.left_out}};
+    return {{"profile", value.profile},    {"rung", value.rung},
+            {"part", value.part},          {"seed", value.seed},
+            {"checks", std::move(checks)}, {"left_out", value.left_out}};
 }
 
 Json to_json(const Prediction& value) {
@@ -239,6 +237,7 @@ Result<RequiredSet> required_from_json(const Json& body, std::string_view name) 
     value.rung = fields.text("rung");
     value.seed = fields.seed("seed");
     value.left_out = fields.texts("left_out");
+    if (body.is_object() && body.contains("part")) value.part = fields.text("part");
     for (const auto& item : fields.array("checks")) {
         auto check = planned_from_json(item, name);
         if (!check) return check.error();

@@ -44,6 +44,9 @@ struct RequiredSet {
     std::uint64_t seed = 0;
     std::vector<PlannedCheck> checks;   // required and optional, in order
     std::vector<std::string> left_out;  // "id: why" for everything filtered away or sampled out
+    // What the set is about: "whole", or the part that a command asks alone: "compute", "learn",
+    // "serve" …; a record without it is about the whole.
+    std::string part = "whole";
 };
 
 // Kind "prediction": foretold before the measurement it is about. `check` and `metric` name what

@@ -61,11 +61,9 @@ TEST(Records, TheOtherBodiesComeBackAsTheyWere) {
                                  Json::array({Json{{"device", "cpu"}}}),
                                  Json{{"torch", "2.13"}}};
     EXPECT_EQ(to_json(*context_from_json(to_json(context), "r")), to_json(context));
-    const RequiredSet required{"quick",
-                               "device",
-                               7,
-                               {{"a", "cpu", "compute", "f", true, false, true, 2.5}},
-                               {"b: filtered"}};
+    const RequiredSet required{
+        "quick",         "device", 7, {{"a", "cpu", "compute", "f", true, false, true, 2.5}},
+        {"b: filtered"}, "serve"};
     EXPECT_EQ(to_json(*required_from_json(to_json(required), "r")), to_json(required));
     const Prediction prediction{"p",   "speed.mm",
                                 "cpu", "seconds_median",

@@ -109,7 +109,9 @@ Weighed blocker_of(const Comparison& comparison) {
             {prediction.check,
              fmt::format("{} on {} was measured as {:.4g} {}, {}", prediction.metric,
                          prediction.device, value, prediction.unit, what),
-             "explain the difference, or calibrate again and measure again",
+             fmt::format("explain the difference in a waiver of {}, or calibrate again and measure "
+                         "again",
+                         prediction.id),
              {comparison.record}}};
 }
 
@@ -135,6 +137,12 @@ void apply_waivers(Verdict& verdict, const std::vector<Waiver>& valid) {
                             waiver.why, name_of(check.status), check.reason);
             check.status = Status::kWaived;
             check.weight = Weight::kPass;
+            used = true;
+        }
+        // A measurement outside its prediction is explained by naming the prediction.
+        for (auto& comparison : verdict.comparisons) {
+            if (!comparison.blocks || comparison.prediction.id != waiver.check) continue;
+            comparison.blocks = false;
             used = true;
         }
         if (used) verdict.waivers.push_back(waiver);
@@ -170,7 +178,7 @@ bool left_out_by_choice(std::string_view why) {
 }
 
 // Everything that keeps the whole run, whatever its checks say, from being QUALIFIED.
-std::vector<Weighed> caps_of(const Run& run, const Presence& presence) {
+std::vector<Weighed> caps_of(const Run& run, const Verdict& verdict, const Presence& presence) {
     std::vector<Weighed> caps;
     const auto cap = [&](std::string check, std::string reason, std::string remedy) {
         caps.push_back(
@@ -198,7 +206,14 @@ std::vector<Weighed> caps_of(const Run& run, const Presence& presence) {
         cap("scope", fmt::format("\"{}\" is no rung", shortened(run.rung, 40)),
             "run it with --rung device");
     }
-    if (!presence.doubt.empty()) {
+    // A part says nothing of the fleet: its scope names the devices, and that is all it claims.
+    const bool whole = run.part == "whole";
+    const Json campaign = run.context ? run.context->campaign : Json::object();
+    const auto doubt = rung_doubt(run.rung, verdict.scope.devices.size(), run.planned, campaign);
+    if (!doubt.empty() && whole) {
+        cap("scope", doubt, "put all of its devices under test, or run it with --rung device");
+    }
+    if (!presence.doubt.empty() && whole) {
         cap("scope", presence.doubt, "run it where one device of the fleet's kind is");
     }
     for (const auto& item : run.left_out) {
@@ -211,9 +226,27 @@ std::vector<Weighed> caps_of(const Run& run, const Presence& presence) {
     return caps;
 }
 
+// What was foretold of a rung ("rung.node.bandwidth.tp") and not measured here.
+std::vector<std::pair<std::string, std::string>> open_points(const Verdict& verdict) {
+    constexpr std::string_view kPrefix = "rung.";
+    std::vector<std::pair<std::string, std::string>> open;
+    for (const auto& comparison : verdict.comparisons) {
+        const auto& foretold = comparison.prediction;
+        if (comparison.measured || !foretold.id.starts_with(kPrefix)) continue;
+        const auto end = foretold.id.find('.', kPrefix.size());
+        if (end == std::string::npos) continue;
+        open.emplace_back(
+            foretold.id.substr(kPrefix.size(), end - kPrefix.size()),
+            fmt::format("{} of {}, foretold to lie between {:.3g} and {:.3g} {}", foretold.metric,
+                        foretold.device, foretold.low, foretold.high, foretold.unit));
+    }
+    return open;
+}
+
 Scope scope_of(const Run& run) {
     Scope scope;
     scope.rung = run.rung;
+    scope.part = run.part;
     scope.devices = devices_of(run);
     scope.hours = device_hours(run);
     if (run.context) scope.software = run.context->software;
@@ -291,7 +324,7 @@ std::vector<Weighed> weigh(const Run& run, const Verdict& verdict, const Presenc
     for (const auto& comparison : verdict.comparisons) {
         if (comparison.blocks) weighed.push_back(blocker_of(comparison));
     }
-    for (auto& cap : caps_of(run, presence)) weighed.push_back(std::move(cap));
+    for (auto& cap : caps_of(run, verdict, presence)) weighed.push_back(std::move(cap));
     return weighed;
 }
 
@@ -314,7 +347,10 @@ Verdict judge_run(const std::vector<evidence::Record>& records, const CriteriaSe
     const Json campaign = run.context ? run.context->campaign : Json::object();
     const Presence presence = presence_of(verdict.scope.devices, run.devices, campaign);
     auto weighed = weigh(run, verdict, presence);
-    const auto recorded = day_of(run.last_time_utc);
+    // Answers that were taken over are no younger for it.
+    const std::string& reused = run.oldest_reused_utc;
+    const auto recorded =
+        day_of(reused.empty() ? run.last_time_utc : std::min(reused, run.last_time_utc));
     if (recorded && *recorded + kValidity < today) {
         weighed.push_back({Weight::kInconclusive,
                            {"scope",
@@ -335,7 +371,11 @@ Verdict judge_run(const std::vector<evidence::Record>& records, const CriteriaSe
     verdict.verdict = word_of(overall);
     const bool qualified = verdict.verdict == VerdictWord::kQualified;
     if (qualified) verdict.scope.valid_until = to_text(*recorded + kValidity);
-    verdict.next_rung = next_rung({run.rung, qualified, presence.chip, campaign});
+    verdict.next_rung = next_rung({run.rung, qualified && verdict.scope.is_whole(), presence.chip,
+                                   campaign, open_points(verdict)});
+    if (!verdict.scope.is_whole()) {
+        verdict.next_rung.settles.emplace_back("the other parts, which ascertain qualify asks");
+    }
     return verdict;
 }
 

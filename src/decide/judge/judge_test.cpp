@@ -90,6 +90,71 @@ TEST(Judge, AHealthyStandardRunOnOneChipIsQualifiedForThatRungUntilADate) {
     EXPECT_EQ(verdict.serve.status, "NOT_ASKED");
 }
 
+TEST(Judge, ARungIsSpokenOfOnlyWhenItsDevicesAndTheirLinksWereUnderTest) {
+    Plan plan;
+    plan.rung = "node";
+    EXPECT_THAT(judged(healthy(plan)).blockers,
+                blocker_saying("the node rung of this campaign has 8 devices, 1 was under test"));
+    plan.campaign["fleets"][0]["chips_per_node"] = 1;
+    EXPECT_THAT(judged(healthy(plan)).blockers, blocker_saying("required of the links"));
+    plan.checks.push_back({"links.allreduce", "npu:0", "endure", "trial", true, false, true, 1.0});
+    const auto whole = judged(healthy(plan));
+    EXPECT_EQ(whole.verdict, VerdictWord::kQualified)
+        << (whole.blockers.empty() ? "" : whole.blockers.front().reason);
+    plan.rung = "domain";
+    EXPECT_THAT(judged(healthy(plan)).blockers, blocker_saying("does not say how many devices"));
+}
+
+TEST(Judge, TheNextRungNamesWhatWasForetoldOfItAndIsStillOpen) {
+    auto entries = healthy(Plan{});
+    evidence::Prediction open;
+    open.id = "rung.node.bandwidth.tp";
+    open.device = "8 x ascend-910b2";
+    open.metric = "bus bandwidth";
+    open.value = 1.5e11;
+    open.low = 1e11;
+    open.high = 2e11;
+    open.unit = "B/s";
+    entries.insert(entries.begin() + 2, {"prediction", evidence::to_json(open)});
+    open.id = "rung.fleet.step";
+    entries.insert(entries.begin() + 2, {"prediction", evidence::to_json(open)});
+    const auto settles = judged(entries).next_rung.settles;
+    EXPECT_THAT(settles, Contains(HasSubstr("between 1e+11 and 2e+11 B/s")));
+    EXPECT_EQ(std::ranges::count_if(
+                  settles, [](const auto& one) { return one.find("foretold") != one.npos; }),
+              1);
+}
+
+TEST(Judge, AnExplainedMissOfAPredictionBlocksNoMore) {
+    auto missed = attempt("speed.mm", Role::kMeasure, 0.9);
+    const auto entries = with(Plan{}, "speed.mm", Role::kMeasure, {missed});
+    EXPECT_EQ(judged(entries).verdict, VerdictWord::kInconclusive);
+    EXPECT_THAT(judged(entries).blockers, blocker_saying("foretold to lie between"));
+    const Waiver explained{"speed.mm.value", "someone", "2026-12-31", "the clock was capped"};
+    const auto verdict = judged(entries, {explained});
+    EXPECT_EQ(verdict.verdict, VerdictWord::kQualified);
+    EXPECT_EQ(verdict.waivers.size(), 1u);
+    EXPECT_EQ(judged(entries, {{"speed.*", "someone", "2026-12-31", "all of it"}}).verdict,
+              VerdictWord::kInconclusive)
+        << "a miss is explained one by one";
+}
+
+TEST(Judge, AnswersTakenOverAreNoYoungerForIt) {
+    auto old = attempt("ops.numerics.add", Role::kMeasure, 0.5);
+    old.started_utc = "2026-10-01T00:00:00Z";
+    old.detail["reused"] = {{"evidence_head", std::string(64, 'a')}, {"record", "r000007"}};
+    auto entries = with(Plan{}, "ops.numerics.add", Role::kMeasure, {old});
+    entries.insert(entries.begin() + 2, {"reused", Json{{"evidence_head", std::string(64, 'a')}}});
+    const auto verdict = judged(entries);
+    EXPECT_EQ(verdict.verdict, VerdictWord::kQualified)
+        << (verdict.blockers.empty() ? "" : verdict.blockers.front().reason);
+    // 2026-10-01 and ninety days.
+    EXPECT_EQ(verdict.scope.valid_until, "2026-12-30");
+    old.started_utc = "2026-08-01T00:00:00Z";
+    EXPECT_THAT(judged(with(Plan{}, "ops.numerics.add", Role::kMeasure, {old})).blockers,
+                blocker_saying("more than 90 days old"));
+}
+
 TEST(Judge, QuickCannotQualifyButCanDisqualify) {
     Plan plan;
     plan.profile = "quick";
@@ -256,6 +321,34 @@ TEST(Judge, TheSimulatedChipRehearsesAndNeverQualifies) {
     const auto verdict = judged(healthy(plan));
     EXPECT_EQ(verdict.verdict, VerdictWord::kInconclusive);
     EXPECT_EQ(verdict.blockers.size(), 1u);
+}
+
+// What a command asks alone: its required set holds nothing else.
+std::vector<Entry> part_of_a_run(const Plan& plan, const char* part) {
+    auto entries = healthy(plan);
+    for (auto& item : entries) {
+        if (item.kind == "required") item.body["part"] = part;
+    }
+    return entries;
+}
+
+TEST(Judge, APartIsQualifiedForItsDevicesAndNeverClimbsTheLadder) {
+    Plan plan;
+    plan.device = "simulated:0";
+    std::erase_if(plan.checks, [](const auto& check) { return check.question != "compute"; });
+    for (auto& check : plan.checks) check.device = plan.device;
+    const auto verdict = judged(part_of_a_run(plan, "compute"));
+    EXPECT_EQ(verdict.verdict, VerdictWord::kQualified);
+    EXPECT_EQ(verdict.scope.part, "compute");
+    EXPECT_EQ(verdict.scope.devices, std::vector<std::string>{"simulated:0"});
+    EXPECT_EQ(verdict.learn.status, "NOT_ASKED");
+    EXPECT_EQ(verdict.serve.status, "NOT_ASKED");
+    EXPECT_EQ(verdict.next_rung.rung, "device");
+    plan.profile = "quick";
+    EXPECT_EQ(judged(part_of_a_run(plan, "compute")).verdict, VerdictWord::kInconclusive);
+    plan.profile = "standard";
+    plan.left_out = {"ops.numerics.add on simulated:0: left out with --skip"};
+    EXPECT_EQ(judged(part_of_a_run(plan, "compute")).verdict, VerdictWord::kInconclusive);
 }
 
 TEST(Judge, AnotherChipThanTheFleetsIsNotQualifiedForIt) {

@@ -67,6 +67,34 @@ const Rung& rung_after(const LadderQuery& query) {
 
 }  // namespace
 
+std::vector<RungStep> steps_from(std::string_view rung, const Json& campaign) {
+    std::vector<RungStep> steps;
+    const auto here = std::ranges::find(kRungs, rung, &Rung::name);
+    for (auto step = here; step != kRungs.end() && step - here < 2; ++step) {
+        const auto devices = devices_on(step->name, campaign);
+        if (devices) steps.push_back({std::string(step->name), *devices, step->hours});
+    }
+    return steps;
+}
+
+std::string rung_doubt(std::string_view rung, std::size_t devices,
+                       const std::vector<evidence::PlannedCheck>& planned, const Json& campaign) {
+    if (rung == kRungs.front().name || !is_rung(rung)) return {};
+    const auto needed = devices_on(rung, campaign);
+    if (!needed) {
+        return fmt::format("the campaign does not say how many devices its {} rung has", rung);
+    }
+    if (static_cast<double>(devices) < *needed) {
+        return fmt::format("the {} rung of this campaign has {:.0f} devices, {} under test", rung,
+                           *needed, devices == 1 ? "1 was" : fmt::format("{} were", devices));
+    }
+    const bool links = std::ranges::any_of(planned, [](const auto& check) {
+        return check.required && check.id.starts_with("links.");
+    });
+    if (!links) return fmt::format("nothing was required of the links of the {} rung", rung);
+    return {};
+}
+
 bool is_rung(std::string_view name) {
     return find_rung(name) != nullptr;
 }
@@ -79,6 +107,9 @@ NextRung next_rung(const LadderQuery& query) {
         answer.settles.emplace_back("what blocks this rung, once it is mended");
     }
     answer.settles.emplace_back(next.settles);
+    for (const auto& [rung, what] : query.open) {
+        if (rung == next.name) answer.settles.push_back(what);
+    }
     const auto devices = devices_on(next.name, query.campaign);
     if (!devices) {
         answer.settles.push_back(

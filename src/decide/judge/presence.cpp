@@ -9,7 +9,13 @@
 namespace ascertain::judge {
 namespace {
 
-bool is_simulated(std::string_view member) {
+// What a device is called on its own node: "cuda:0" of "node1/cuda:0".
+std::string_view local_part(std::string_view name) {
+    return name.substr(name.find('/') + 1);
+}
+
+bool is_simulated(std::string_view device) {
+    const std::string_view member = local_part(device);
     return member == "simulated" || member.starts_with("simulated:");
 }
 
@@ -84,14 +90,14 @@ std::vector<std::string> members_of(std::string_view group) {
 bool is_cpu(std::string_view group) {
     const auto members = members_of(group);
     return !members.empty() &&
-           std::ranges::all_of(members, [](const auto& name) { return name == "cpu"; });
+           std::ranges::all_of(members, [](const auto& name) { return local_part(name) == "cpu"; });
 }
 
 Presence presence_of(const std::vector<std::string>& devices, const Json& descriptions,
                      const Json& campaign) {
     std::vector<std::string> accelerators;
     std::ranges::copy_if(devices, std::back_inserter(accelerators),
-                         [](const auto& device) { return device != "cpu"; });
+                         [](const auto& device) { return local_part(device) != "cpu"; });
     if (accelerators.empty() || std::ranges::any_of(devices, is_simulated)) {
         return {false,
                 "no chip of the fleet was under test: the CPU and the simulated chip rehearse"};

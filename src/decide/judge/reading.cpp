@@ -25,7 +25,7 @@ public:
         if (record.kind == "attempt") return take_attempt(record);
         if (record.kind == "interrupted" || record.kind == "finished") return take_end(record);
         if (record.kind == "projection") return take_projection(record);
-        if (record.kind == "plan") return;
+        if (record.kind == "plan" || record.kind == "reused") return;
         problem(record,
                 fmt::format("a record of the unknown kind \"{}\"", shortened(record.kind, 40)),
                 "judge it with the version of ascertain that wrote it");
@@ -90,12 +90,14 @@ private:
             problem(record, "the required set was written after the first check had run",
                     "run it again");
         }
-        if (required_seen_ && (required->profile != run_.profile || required->rung != run_.rung)) {
-            problem(record, "profile or rung changed between two sessions of one run",
+        if (required_seen_ && (required->profile != run_.profile || required->rung != run_.rung ||
+                               required->part != run_.part)) {
+            problem(record, "profile, rung or part changed between two sessions of one run",
                     "run each in a directory of its own");
         }
         run_.profile = required->profile;
         run_.rung = required->rung;
+        run_.part = required->part;
         for (auto& check : required->checks) {
             const auto same = std::ranges::find_if(run_.planned, [&](const auto& known) {
                 return known.id == check.id && known.device == check.device;
@@ -132,6 +134,11 @@ private:
     void take_attempt(const Record& record) {
         auto attempt = body_of(record, evidence::attempt_from_json);
         if (!attempt) return;
+        if (attempt->detail.contains("reused")) {
+            const std::string& oldest = run_.oldest_reused_utc;
+            run_.oldest_reused_utc =
+                oldest.empty() ? attempt->started_utc : std::min(oldest, attempt->started_utc);
+        }
         Opinion said{Holds::kWeak, "it did not complete", {"", Json::array(), ""}};
         if (attempt->outcome == evidence::Outcome::kCompleted) {
             said = opinion(criteria_, attempt->check, attempt->observation);

@@ -22,6 +22,7 @@ struct Run {
     Json devices = Json::array();                     // of every session
     std::string profile;
     std::string rung;
+    std::string part = "whole";                   // what the required set is about
     std::vector<evidence::PlannedCheck> planned;  // no check twice on one device
     std::vector<std::string> left_out;
     std::vector<Foretold> predictions;
@@ -29,6 +30,7 @@ struct Run {
     std::optional<evidence::SessionEnd> end;
     Json projection = Json();
     std::string last_time_utc;
+    std::string oldest_reused_utc;  // of answers taken over from another run; empty: none
     std::vector<Blocker> problems;
 };
 

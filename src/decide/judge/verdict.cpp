@@ -87,6 +87,7 @@ Json list_of(const std::vector<Item>& items) {
 
 Json to_json(const Scope& scope) {
     Json entry{{"rung", scope.rung},
+               {"part", scope.part},
                {"devices", scope.devices},
                {"hours", finite_or_null(scope.hours)},
                {"software", scope.software},

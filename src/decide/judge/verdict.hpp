@@ -73,6 +73,11 @@ struct Scope {
     double hours = 0.0;  // device-hours measured
     Json software = Json::object();
     std::string valid_until;  // ISO 8601; empty when nothing is qualified
+    // "whole", or the part of the question that was put: then QUALIFIED speaks of these devices and
+    // this part alone, never of a fleet.
+    std::string part = "whole";
+
+    [[nodiscard]] bool is_whole() const { return part == "whole"; }
 };
 
 struct NextRung {

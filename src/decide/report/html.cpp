@@ -54,6 +54,7 @@ std::string html(const ReportInput& input) {
     page += kContents;
     page += "<div class=\"columns\">" + blockers_section(material) + next_rung_section(material) +
             "</div>\n";
+    page += causes_section(material);
     page += waivers_section(material);
     page += questions_section(material);
     page += comparison_section(material);

@@ -209,6 +209,40 @@ TEST(Html, SaysWhatWasNotAsked) {
     EXPECT_THAT(page, HasSubstr("offsets are computed inside the step"));  // captured, no case
 }
 
+TEST(Html, ShowsWhatSamplerAndTrainerDifferByAndWhatThatDoes) {
+    Sample sample = report::testing::screened_cpu();
+    judge::CheckVerdict check =
+        report::testing::simple_check("handoff.rollout", Status::kPassed, Weight::kPass);
+    check.question = "serve";
+    check.device = "cpu";
+    sample.verdict.checks.push_back(check);
+    evidence::Attempt attempt;
+    attempt.check = check.id;
+    attempt.device = check.device;
+    attempt.outcome = evidence::Outcome::kCompleted;
+    attempt.observation = {{"rollout_error_mean", 0.125, "nat", 96, {}, {}, ""},
+                           {"clipped_share", 0.0625, "ratio", 96, {}, {}, ""}};
+    attempt.detail = {
+        {"dtype", "bf16"},
+        {"quantisation", ""},
+        {"lengths", {{{"length", 16}, {"logprob_error_mean", 0.03125}}}},
+        {"positions", {{{"from", 0.0}, {"to", 0.25}, {"tokens", 3}, {"logprob_error_mean", 0.5}}}},
+        {"probabilities",
+         {{{"from", 0.0}, {"to", 0.01}, {"tokens", 0}, {"logprob_error_mean", nullptr}}}}};
+    Record record = sample.records.back();
+    record.sequence = sample.records.size() + 1;
+    record.kind = "attempt";
+    record.body = evidence::to_json(attempt);
+    sample.records.push_back(record);
+    const std::string markup = markup_of(page_of(sample));
+    EXPECT_THAT(markup, HasSubstr("Mismatch by length of text"));
+    EXPECT_THAT(markup, HasSubstr("value=\"0.03125\""));
+    EXPECT_THAT(markup, HasSubstr("0 to 0.25"));
+    EXPECT_THAT(markup, HasSubstr("no token"));
+    EXPECT_THAT(markup, HasSubstr("made GRPO unstable"));
+    EXPECT_EQ(unbalanced(markup), "");
+}
+
 TEST(Html, ShowsAnUnknownProbabilityWithItsReason) {
     EXPECT_THAT(page_of(report::testing::failing_device()),
                 HasSubstr("unknown: ops.numerics.bmm is wrong"));
@@ -250,6 +284,44 @@ TEST(Html, KeepsSpikesAndGapsOfALongCurve) {
     EXPECT_TRUE(holds({{"x", 15'002}, {"y", nullptr}}));
 }
 
+TEST(Html, TellsOfEquivalenceParallelFormsAndResumptions) {
+    Sample sample;
+    auto check = report::testing::simple_check("trial.parallel", Status::kPassed, Weight::kPass);
+    check.question = "learn";
+    Metric margin;
+    margin.metric = "margin";
+    margin.value = 0.005;
+    margin.unit = "ratio";
+    check.observation.push_back(margin);
+    evidence::Attempt attempt;
+    attempt.check = check.id;
+    attempt.device = check.device;
+    attempt.outcome = evidence::Outcome::kCompleted;
+    attempt.detail = {
+        {"forms",
+         {{{"form", "tensor"}, {"ranks", 2}, {"relative_loss", 0.0}, {"worst_tensor", "<q>"}},
+          {{"form", "expert"}, {"unfit", "the model has no experts"}}}},
+        {"resumptions",
+         {{{"run", "torn"},
+           {"resumed_from", 4},
+           {"same_bits", true},
+           {"skipped", {"step 8: torn"}}}}},
+        {"runs",
+         {{{"name", "reference 1"}, {"outcome", 0.8}}, {{"name", "device 1"}, {"outcome", 0.9}}}}};
+    evidence::Record record;
+    record.sequence = 1;
+    record.kind = "attempt";
+    record.body = evidence::to_json(attempt);
+    sample.records = {record};
+    sample.verdict.checks = {check};
+    const std::string page = page_of(sample);
+    EXPECT_THAT(page, HasSubstr("parallel equals serial"));
+    EXPECT_THAT(page, HasSubstr("the model has no experts"));
+    EXPECT_THAT(page, HasSubstr("step 8: torn"));
+    EXPECT_THAT(page, HasSubstr("12.5 %"));  // 0.9 from 0.8
+    EXPECT_THAT(markup_of(page), Not(HasSubstr("<q>")));
+}
+
 TEST(Html, DrawsEachErrorAgainstItsBound) {
     const Json drawing =
         drawing_of(page_of(report::testing::failing_device()), "error-error_ratio");
@@ -277,6 +349,20 @@ TEST(Formulas, TakeTheirAnchorFromBracesOrTheHeading) {
     EXPECT_EQ(formulas[0].title, "One");
     EXPECT_EQ(formulas[0].text, "text\n");
     EXPECT_EQ(formulas[1].anchor, "two-words");
+}
+
+TEST(Html, NamesTheCataloguedDefectsThatFailInTheSameWay) {
+    Sample sample = report::testing::failing_device();
+    std::string page = page_of(sample);
+    EXPECT_THAT(page, HasSubstr("TT-004"));
+    EXPECT_THAT(page, HasSubstr("71 % alike"));
+    EXPECT_THAT(page, HasSubstr("tt-metal #4711"));
+    EXPECT_THAT(page, HasSubstr("no remedy is known"));
+    sample.verdict.context["causes"] = Json::array();
+    page = page_of(sample);
+    EXPECT_THAT(page, HasSubstr("None of 97 catalogued defects"));
+    sample.verdict.context.erase("causes");
+    EXPECT_THAT(page_of(sample), Not(HasSubstr("fails in the same way")));
 }
 
 }  // namespace

@@ -8,6 +8,7 @@
 #include "decide/report/numbers.hpp"
 #include "decide/report/parts.hpp"
 #include "decide/report/sections.hpp"
+#include "decide/report/trial_tables.hpp"
 
 namespace ascertain::report {
 namespace {
@@ -191,9 +192,10 @@ std::string tensors_of(const RecordedAttempt& recorded) {
 std::string learning_pictures(const Material& material) {
     std::string html;
     for (const auto& check : material.verdict().checks) {
-        if (check.question != "learn") continue;
         const RecordedAttempt* attempt = measured(material, check.id, check.device);
-        if (attempt != nullptr) html += curves_of(*attempt) + tensors_of(*attempt);
+        if (attempt == nullptr) continue;
+        if (check.question == "learn") html += curves_of(*attempt) + tensors_of(*attempt);
+        html += trial_tables(material, check);
     }
     if (!html.empty()) return html;
     return not_asked("Not asked: no training run was measured, so there are no curves.");

@@ -116,7 +116,9 @@ Asked split(std::string_view id) {
     const auto first = id.find('.');
     if (first == std::string_view::npos) return {std::string(id), ""};
     const auto second = id.find('.', first + 1);
-    if (second == std::string_view::npos) return {std::string(id.substr(first + 1)), ""};
+    // A battery asks about the device as a whole, by many operators.
+    const bool battery = id.substr(first + 1).starts_with("battery.");
+    if (second == std::string_view::npos || battery) return {std::string(id.substr(first + 1)), ""};
     return {std::string(id.substr(first + 1, second - first - 1)),
             std::string(id.substr(second + 1))};
 }

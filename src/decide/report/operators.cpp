@@ -119,10 +119,14 @@ std::string histogram_chart(const CheckVerdict& check, const Json& histogram) {
     const auto edges = numbers(member(histogram, "ulp_edges"));
     const auto counts = numbers(member(histogram, "counts"));
     if (counts.empty() || edges.size() < counts.size()) return {};
-    std::optional<double> limit;
+    std::optional<double> limit = number(member(histogram, "legal_ulp"));
     for (const Limit& bound : limits_of(check.criterion.bound)) {
         if (bound.metric == "error_max_ulp") limit = bound.at_most;
     }
+    const std::string band =
+        limit ? fmt::format(" Up to {} none is wrong by itself; what lies beyond is marked.",
+                            readable(*limit, "ulp"))
+              : " No element is judged by itself here: their root mean square is.";
     Json labels = Json::array();
     Json heights = Json::array();
     Json beyond = Json::array();
@@ -132,15 +136,16 @@ std::string histogram_chart(const CheckVerdict& check, const Json& histogram) {
         const double edge = edges[i].value_or(0.0);
         labels.push_back(readable(edge, ""));
         heights.push_back(optional_json(counts[i]));
-        beyond.push_back(limit && edge >= *limit);
+        beyond.push_back(limit && edge > 0.0 && edge >= *limit);
         total += counts[i].value_or(0.0);
         rows.rows_html.push_back({escaped(readable(edge, "ulp")),
                                   counts[i] ? figure_text(*counts[i], "count") : "unknown"});
     }
     return chart({.key = "histogram-" + check.id + "@" + check.device,
                   .title = check.id,
-                  .summary = fmt::format("Errors of {} elements in units in the last place.",
-                                         readable(total, "count")),
+                  .summary = fmt::format(
+                      "Errors of {} elements in units in the last place.{} Judged by {}: {}",
+                      readable(total, "count"), band, check.criterion.id, check.criterion.source),
                   .drawing = {{"kind", "histogram"},
                               {"labels", labels},
                               {"counts", heights},

@@ -5,6 +5,7 @@
 #include "decide/report/escape.hpp"
 #include "decide/report/parts.hpp"
 #include "decide/report/sections.hpp"
+#include "decide/report/serving.hpp"
 #include "decide/report/wording.hpp"
 
 namespace ascertain::report {
@@ -42,13 +43,10 @@ std::string picture(const Material& material, std::string_view key) {
     if (key == "compute") {
         return operator_map(material) + operator_errors(material) + error_histograms(material);
     }
+    if (key == "endure") return endurance_pictures(material);
     if (key == "learn") return learning_pictures(material);
-    if (key == "finish") return finishing_pictures(material) + plan_table(material);
-    const bool asked = std::ranges::any_of(
-        material.verdict().checks, [&](const auto& check) { return check.question == key; });
-    if (asked) return {};
-    return not_asked(key == "endure" ? "Not asked: no link was measured and no soak was run."
-                                     : "Not asked: no checkpoint was carried to a serving device.");
+    if (key == "serve") return serving_pictures(material);
+    return finishing_pictures(material) + plan_table(material);
 }
 
 }  // namespace

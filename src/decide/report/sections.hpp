@@ -14,6 +14,10 @@ namespace ascertain::report {
 [[nodiscard]] std::string next_rung_section(const Material& material);
 [[nodiscard]] std::string waivers_section(const Material& material);
 
+// causes.cpp: the catalogued defects whose failures are most like this run's; empty where nothing
+// failed or nothing was compared.
+[[nodiscard]] std::string causes_section(const Material& material);
+
 // questions.cpp: the five questions, each with its picture.
 [[nodiscard]] std::string questions_section(const Material& material);
 
@@ -26,6 +30,9 @@ namespace ascertain::report {
 
 // learning.cpp: loss and gradient norm of device and reference; tensors that differ most.
 [[nodiscard]] std::string learning_pictures(const Material& material);
+
+// endurance.cpp: what arrived wrong, bandwidth by size, pairs of ranks, step times of the soak.
+[[nodiscard]] std::string endurance_pictures(const Material& material);
 
 // finishing.cpp: what the simulator foretells of the large run; planning.cpp: its plans.
 [[nodiscard]] std::string finishing_pictures(const Material& material);

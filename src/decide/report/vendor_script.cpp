@@ -48,8 +48,14 @@ bool any_in(const List& words, std::string_view name) {
         words, [&](std::string_view word) { return name.find(word) != std::string_view::npos; });
 }
 
+// On the node itself the device is called without the node's name.
+std::string local_part(const std::string& device) {
+    return device.substr(device.find('/') + 1);
+}
+
 std::string type_of(const std::string& device) {
-    return device.substr(0, device.find(':'));
+    const std::string local = local_part(device);
+    return local.substr(0, local.find(':'));
 }
 
 // Comment lines must stay comments, whatever a device's message holds.
@@ -71,8 +77,8 @@ std::string opening(const CheckVerdict& check, std::string_view what) {
         if (package.type == type)
             text += fmt::format("import {}  # the vendor's package\n", package.import);
     }
-    return text +
-           fmt::format("DEVICE = sys.argv[1] if len(sys.argv) > 1 else \"{}\"\n", check.device);
+    return text + fmt::format("DEVICE = sys.argv[1] if len(sys.argv) > 1 else \"{}\"\n",
+                              local_part(check.device));
 }
 
 // Expressions side by side as long as a line has room.
@@ -223,6 +229,21 @@ std::string coverage_script(const CheckVerdict& check, const Json& detail) {
            std::string(kEnd);
 }
 
+// The call of a battery's first failed question that the question is named after, else its last.
+const Json& call_of_battery(const Json& detail) {
+    const Json& calls = member(detail, "calls");
+    if (!calls.is_array() || calls.empty()) return calls;
+    const Json& failures = member(detail, "failures");
+    const std::string question =
+        failures.is_array() && !failures.empty() ? text(member(failures[0], "question")) : "";
+    for (const Json& call : calls) {
+        const std::string full = text(member(call, "operator"));
+        const std::string name = full.substr(full.rfind(':') + 1);
+        if (!name.empty() && question.starts_with(name)) return call;
+    }
+    return calls.back();
+}
+
 std::string script_for(const Material& material, const CheckVerdict& check) {
     std::string found;
     for (const RecordedAttempt& recorded : material.attempts) {
@@ -230,7 +251,9 @@ std::string script_for(const Material& material, const CheckVerdict& check) {
         const bool asked =
             attempt.role == evidence::Role::kMeasure || attempt.role == evidence::Role::kConfirm;
         if (!asked || attempt.check != check.id || attempt.device != check.device) continue;
-        const Json& operator_case = member(attempt.detail, "case");
+        const bool battery = check.id.starts_with("ops.battery.");
+        const Json& operator_case =
+            battery ? call_of_battery(attempt.detail) : member(attempt.detail, "case");
         if (operator_case.is_object()) {
             found = operator_script(check, operator_case, attempt.seed, kColumns);
             if (lines_of(found) > kVendorScriptLinesMax)

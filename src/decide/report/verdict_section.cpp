@@ -42,6 +42,7 @@ std::string facts(const Material& material) {
     const Json& campaign = material.campaign();
     std::string list = "<dl class=\"facts\">\n";
     fact(list, "Rung", or_unknown(verdict.scope.rung, "none reached"));
+    fact(list, "Part", escaped(verdict.scope.part, 60));
     std::string devices;
     for (const auto& device : verdict.scope.devices) {
         devices += (devices.empty() ? "" : ", ") + device;

@@ -22,7 +22,8 @@ std::string scope_of(const Verdict& verdict) {
     const auto& scope = verdict.scope;
     const std::string rung =
         scope.rung.empty() ? "no rung" : fmt::format("the {} rung", scope.rung);
-    return fmt::format("{}, {}, {} device-hours, {} profile", rung,
+    const std::string part = scope.is_whole() ? "" : fmt::format("the {} part alone, ", scope.part);
+    return fmt::format("{}{}, {}, {} device-hours, {} profile", part, rung,
                        counted(scope.devices.size(), "device"), readable(scope.hours, ""),
                        verdict.profile.empty() ? "unknown" : verdict.profile);
 }

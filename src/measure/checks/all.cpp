@@ -4,6 +4,8 @@
 #include <array>
 
 #include "measure/checks/check.hpp"
+#include "measure/checks/handoff_steps.hpp"
+#include "measure/checks/module.hpp"
 #include "measure/checks/ops_battery.hpp"
 #include "measure/checks/steps.hpp"
 #include "measure/checks/trainer.hpp"
@@ -20,6 +22,19 @@ constexpr Definition battery(std::string_view id, std::string_view asks, double 
     definition.asks = asks;
     definition.family = id;
     definition.tamper = tamper;
+    definition.cost = {cost_s};
+    definition.step = step;
+    return definition;
+}
+
+// A row about the module that the user brought, run in one way.
+constexpr Definition of_module(std::string_view id, std::string_view asks, double cost_s,
+                               StepFunction step) {
+    Definition definition;
+    definition.id = id;
+    definition.asks = asks;
+    definition.family = id;
+    definition.tamper = R"({"kind": "scale", "amount": 0.1})";
     definition.cost = {cost_s};
     definition.step = step;
     return definition;
@@ -135,6 +150,13 @@ constexpr std::array kAll{
             ops_battery<"large">),
     timed(battery("ops.battery.timing", "Is any small call slower than any kernel would be?", 0.1,
                   ops_battery<"timing">, R"({"kind": "slow", "seconds": 1.0})")),
+    of_module("module.eager",
+              "Does your module compute what it computes in fp64, and its gradients?", 10.0,
+              module_eager),
+    of_module("module.compiled", "And the same module compiled by torch.compile?", 60.0,
+              module_compiled),
+    of_module("module.graphed", "And the same module replayed as a graph of kernels?", 10.0,
+              module_graphed),
     Definition{
         .id = "ops.numerics",
         .asks = "Is what the device computes for this operator right?",
@@ -154,6 +176,58 @@ constexpr std::array kAll{
         .tamper = R"({"kind": "nondeterministic"})",
         .cost = {0.1},
         .step = ops_repeat,
+    },
+    Definition{
+        .id = "links.data",
+        .asks = "Does every collective bring every rank the right data?",
+        .question = Question::kEndure,
+        .family = "links",
+        .subjects = Subjects::kNone,
+        .together = true,
+        .ranks_min = 2,
+        .tamper = R"({"kind": "flip", "bit": 3})",
+        .cost = {6.0},
+        .step = links_data,
+    },
+    Definition{
+        .id = "links.speed",
+        .asks = "How long does each collective take, at each size?",
+        .question = Question::kEndure,
+        .family = "links_speed",
+        .subjects = Subjects::kNone,
+        .required = false,
+        .timing = true,
+        .together = true,
+        .ranks_min = 2,
+        .tamper = "",
+        .cost = {6.0},
+        .step = links_speed,
+    },
+    Definition{
+        .id = "links.pairs",
+        .asks = "Is one rank, or the link between two, slower than the others?",
+        .question = Question::kEndure,
+        .family = "links_pairs",
+        .subjects = Subjects::kNone,
+        .profile_min = Profile::kStandard,
+        .required = false,
+        .timing = true,
+        .together = true,
+        .ranks_min = 4,
+        .tamper = "",
+        .cost = {20.0},
+        .step = links_pairs,
+    },
+    Definition{
+        .id = "soak.model",
+        .asks = "Does the model's step give the same bits on every device, again and again?",
+        .question = Question::kEndure,
+        .family = "soak",
+        .subjects = Subjects::kParts,
+        .together = true,
+        .tamper = R"({"kind": "scale", "amount": 0.001})",
+        .cost = {6.0},
+        .step = soak_model,
     },
     Definition{
         .id = "trial.forced_fp32",
@@ -186,6 +260,41 @@ constexpr std::array kAll{
         .step = trial_free_run,
     },
     Definition{
+        .id = "trial.equivalence",
+        .asks = "Does it end at the loss at which the reference ends, run for run?",
+        .question = Question::kLearn,
+        .family = "equivalence",
+        .subjects = Subjects::kNone,
+        .profile_min = Profile::kStandard,
+        .tamper =
+            R"({"kind": "answer", "patch": [{"op": "replace", "path": "/observation/1/value", "value": 9.0}]})",
+        .cost = {180.0},
+        .step = trial_equivalence,
+    },
+    Definition{
+        .id = "trial.parallel",
+        .asks = "Do several ranks together compute the gradients that one rank computes alone?",
+        .question = Question::kLearn,
+        .family = "parallel",
+        .subjects = Subjects::kNone,
+        .together = true,
+        .ranks_min = 2,
+        .tamper = R"({"kind": "lost_share"})",
+        .cost = {8.0},
+        .step = trial_parallel,
+    },
+    Definition{
+        .id = "trial.resume",
+        .asks = "Killed mid-step and mid-checkpoint, does training go on to the same bits?",
+        .question = Question::kEndure,
+        .family = "resume",
+        .subjects = Subjects::kNone,
+        .sees_failures = true,
+        .tamper = R"({"kind": "scale", "amount": 0.5})",
+        .cost = {12.0},
+        .step = trial_resume,
+    },
+    Definition{
         .id = "handoff.fp32",
         .asks = "Carried across, does the model say the same of the same text, in fp32?",
         .question = Question::kServe,
@@ -204,6 +313,38 @@ constexpr std::array kAll{
         .tamper = R"({"kind": "scale", "amount": 0.05})",
         .cost = {4.0},
         .step = handoff_precision,
+    },
+    Definition{
+        .id = "handoff.endpoint",
+        .asks = "Does the server say of the same text what the same weights say on the reference?",
+        .question = Question::kServe,
+        .family = "endpoint",
+        .subjects = Subjects::kNone,
+        .tamper = R"({"kind": "scale", "amount": 0.05})",
+        .cost = {4.0},
+        .step = handoff_endpoint,
+    },
+    Definition{
+        .id = "handoff.rollout_fp32",
+        .asks = "Does the trainer hold the tokens that the device writes as likely as it does, in "
+                "fp32?",
+        .question = Question::kServe,
+        .family = "rollout_fp32",
+        .subjects = Subjects::kNone,
+        .tamper = R"({"kind": "scale", "amount": 0.001})",
+        .cost = {1.0},
+        .step = handoff_rollout_fp32,
+    },
+    Definition{
+        .id = "handoff.rollout",
+        .asks = "And in the precision it is served in: would reinforcement learning take it for "
+                "itself?",
+        .question = Question::kServe,
+        .family = "rollout",
+        .subjects = Subjects::kNone,
+        .tamper = R"({"kind": "scale", "amount": 0.05})",
+        .cost = {2.0},
+        .step = handoff_rollout,
     },
 };
 

@@ -99,7 +99,11 @@ using StepFunction = Step (*)(const Context& context, const Json& state,
                               std::span<const Answer> answers);
 
 // What the subjects of a check are.
-enum class Subjects { kNone, kOperators };
+enum class Subjects {
+    kNone,
+    kOperators,
+    kParts,  // the same question again and again, for as long as it was asked for
+};
 
 // One row of the table in all.cpp.
 struct Definition {
@@ -112,6 +116,8 @@ struct Definition {
     bool required = true;                   // without a sound pass there is no QUALIFIED
     bool timing = false;         // judged on time: sporadic failure is noise, not FLAKY numerics
     bool sees_failures = false;  // wants kTimedOut and kCrashed answers
+    bool together = false;       // asked of all ranks at once, not of each device by itself
+    std::size_t ranks_min = 1;   // of a check that is asked together
     std::string_view tamper;  // JSON of the hidden control's corruption; empty: it has no control
     Seconds cost;             // rough time of one attempt at quick on one device, for the estimate
     StepFunction step = nullptr;

@@ -4,134 +4,29 @@
 // defect shows, then in the serving precision against the reference's own healthy twin.
 #include <fmt/format.h>
 
-#include <algorithm>
 #include <array>
-#include <cmath>
 #include <map>
 
 #include "measure/checks/answers.hpp"
+#include "measure/checks/scores.hpp"
 #include "measure/checks/steps.hpp"
 
 namespace ascertain::checks {
 namespace {
 
 constexpr std::array<std::string_view, 2> kNeeded{"tokens", "nonfinite_logprobs"};
-// docs/formulas.md#handoff says why these: a slope with length needs a factor of eight, and a
-// quantile of one in a thousand needs a thousand tokens.
-constexpr std::array kLengths{16, 32, 64, 128};
-constexpr int kTokensQuick = 512;  // at each length
-constexpr int kTokensStandard = 4096;
-
-struct Scores {
-    std::vector<std::vector<std::optional<double>>> logprobs;  // [row][seq - 1]
-    Json likeliest;
-};
-
-// The scores of one way of one answer, or nothing when they are not there.
-std::optional<Scores> scores_of(const Answer& answer, const char* way) {
-    const Json& result = answer.result;
-    const auto scores = result.find("scores");
-    if (scores == result.end() || !scores->is_object() || !scores->contains(way)) return {};
-    const Json& own = (*scores)[way];
-    if (!own.is_object() || !own.contains("logprobs") || !own.contains("likeliest")) return {};
-    Scores read;
-    for (const Json& row : own["logprobs"]) read.logprobs.push_back(numbers_of(row));
-    read.likeliest = own["likeliest"];
-    return read;
-}
-
-// What two sides differ by, over all places that both scored.
-struct Difference {
-    std::vector<double> logprob;      // |a - b|, nats
-    std::vector<double> probability;  // |e^a - e^b|
-    double signed_sum = 0.0;          // of a - b
-    std::size_t disagreements = 0;    // on the likeliest token
-    std::size_t unscored = 0;         // one side has a number where the other has none
-
-    [[nodiscard]] double count() const { return static_cast<double>(logprob.size()); }
-    [[nodiscard]] double mean() const { return mean_of(logprob); }
-    [[nodiscard]] double probability_mean() const { return mean_of(probability); }
-    [[nodiscard]] double max() const {
-        return logprob.empty() ? 0.0 : *std::max_element(logprob.begin(), logprob.end());
-    }
-    [[nodiscard]] double disagreement() const {
-        return logprob.empty() ? 0.0 : static_cast<double>(disagreements) / count();
-    }
-    // The value that all but one in a hundred stay below.
-    [[nodiscard]] double p99() const {
-        if (logprob.empty()) return 0.0;
-        std::vector<double> sorted = logprob;
-        const auto place = static_cast<std::ptrdiff_t>(0.99 * (count() - 1.0));
-        std::nth_element(sorted.begin(), sorted.begin() + place, sorted.end());
-        return sorted[static_cast<std::size_t>(place)];
-    }
-
-private:
-    static double mean_of(const std::vector<double>& values) {
-        double sum = 0.0;
-        for (const double value : values) sum += value;
-        return values.empty() ? 0.0 : sum / static_cast<double>(values.size());
-    }
-};
-
-// `partial`: b may leave out the beginning of each row, as decoding does.
-void add_difference(const Scores& a, const Scores& b, bool partial, Difference& into) {
-    const std::size_t rows = std::max(a.logprobs.size(), b.logprobs.size());
-    for (std::size_t row = 0; row < rows; ++row) {
-        if (row >= a.logprobs.size() || row >= b.logprobs.size() ||
-            a.logprobs[row].size() != b.logprobs[row].size()) {
-            ++into.unscored;
-            continue;
-        }
-        const Json& best_a = a.likeliest.at(row);
-        const Json& best_b = b.likeliest.at(row);
-        for (std::size_t place = 0; place < a.logprobs[row].size(); ++place) {
-            const auto& one = a.logprobs[row][place];
-            const auto& other = b.logprobs[row][place];
-            const bool left_out = partial && best_b.at(place) == -1;
-            if (left_out) continue;
-            if (!one || !other) {
-                ++into.unscored;
-                continue;
-            }
-            into.logprob.push_back(std::abs(*one - *other));
-            into.probability.push_back(std::abs(std::exp(*one) - std::exp(*other)));
-            into.signed_sum += *one - *other;
-            if (best_a.at(place) != best_b.at(place)) ++into.disagreements;
-        }
-    }
-}
 
 struct ServeQuestion {
     std::string dtype;
     bool with_twin = false;
 };
 
-int rows_for(const Context& context, int length) {
-    const int tokens = context.profile == Profile::kQuick ? kTokensQuick : kTokensStandard;
-    return std::max(2, tokens / length);
-}
-
-// The lengths that the model reaches.
-std::vector<int> lengths_of(const Context& context) {
-    const Json* limit = parameter(context, "serve_length_max", Json::value_t::number_integer);
-    if (limit == nullptr) {
-        limit = parameter(context, "serve_length_max", Json::value_t::number_unsigned);
-    }
-    std::vector<int> lengths;
-    for (const int length : kLengths) {
-        if (limit != nullptr && length <= limit->get<std::int64_t>()) lengths.push_back(length);
-    }
-    if (!has_time(context) && lengths.size() > 1) lengths.erase(lengths.begin() + 1, lengths.end());
-    return lengths;
-}
-
 Request request_for(const Context& context, int length, const std::string& dtype, const char* side,
                     const Json& ways, bool hash, std::size_t member) {
     return {.kind = "logprobs",
             .params = {{"weights", context.subject.params["serve_weights"]},
                        {"text",
-                        {{"rows", rows_for(context, length)},
+                        {{"rows", handoff_rows(context, length)},
                          {"length", length},
                          {"seed", context.seed}}},
                        {"dtype", dtype},
@@ -149,14 +44,14 @@ std::vector<Request> requests_of(const Context& context, const ServeQuestion& qu
     const Json all{"whole", "alone", "decode"};
     const Json whole{"whole"};
     bool first = true;
-    for (const int length : lengths_of(context)) {
+    for (const int length : handoff_lengths(context)) {
         requests.push_back(request_for(context, length, question.dtype, "device", all, first, 0));
         requests.push_back(
             request_for(context, length, "fp32", "kernels", whole, first, context.reference()));
         first = false;
     }
     if (question.with_twin) {
-        for (const int length : lengths_of(context)) {
+        for (const int length : handoff_lengths(context)) {
             requests.push_back(request_for(context, length, question.dtype, "twin", whole, false,
                                            context.reference()));
         }
@@ -178,7 +73,7 @@ struct Compared {
 
 std::variant<Compared, GiveUp> read(const Context& context, const ServeQuestion& question,
                                     std::span<const Answer> answers) {
-    const std::size_t lengths = lengths_of(context).size();
+    const std::size_t lengths = handoff_lengths(context).size();
     std::map<std::size_t, const Answer*> by_request;
     for (const Answer& answer : answers) by_request[answer.request] = &answer;
     const std::size_t expected = lengths * (question.with_twin ? 3 : 2);
@@ -203,10 +98,10 @@ std::variant<Compared, GiveUp> read(const Context& context, const ServeQuestion&
     for (std::size_t i = 0; i < lengths; ++i) {
         const Answer& device = *by_request[2 * i];
         const Answer& reference = *by_request[2 * i + 1];
-        const auto ours = scores_of(device, "whole");
-        const auto theirs = scores_of(reference, "whole");
-        const auto alone = scores_of(device, "alone");
-        const auto decoded = scores_of(device, "decode");
+        const auto ours = scores_of(device.result, "whole");
+        const auto theirs = scores_of(reference.result, "whole");
+        const auto alone = scores_of(device.result, "alone");
+        const auto decoded = scores_of(device.result, "decode");
         if (!ours || !theirs || !alone || !decoded) return harness_error("scores are missing");
         if (device.result.value("tokens", Json()) != reference.result.value("tokens", Json(0))) {
             ++compared.texts_differ;
@@ -218,7 +113,7 @@ std::variant<Compared, GiveUp> read(const Context& context, const ServeQuestion&
         add_difference(*ours, *alone, false, compared.alone);
         add_difference(*ours, *decoded, true, compared.decode);
         if (question.with_twin) {
-            const auto twin = scores_of(*by_request[2 * lengths + i], "whole");
+            const auto twin = scores_of(by_request[2 * lengths + i]->result, "whole");
             if (!twin) return harness_error("the twin's scores are missing");
             add_difference(*twin, *theirs, false, compared.twin);
         }
@@ -234,20 +129,13 @@ std::variant<Compared, GiveUp> read(const Context& context, const ServeQuestion&
 
 Json detail_of(const Context& context, const ServeQuestion& question, const Compared& compared) {
     Json lengths = Json::array();
-    const auto asked = lengths_of(context);
+    const auto asked = handoff_lengths(context);
     for (std::size_t i = 0; i < asked.size(); ++i) {
         lengths.push_back({{"length", asked[i]}, {"logprob_error_mean", compared.by_length[i]}});
     }
     return {{"dtype", question.dtype},
             {"lengths", std::move(lengths)},
             {"quantisation", compared.quantisation}};
-}
-
-void add(Observation& observation, const char* name, double value, const char* unit,
-         const Difference& over) {
-    Metric metric = metric_of(name, value, unit);
-    metric.n = static_cast<std::int64_t>(over.logprob.size());
-    observation.push_back(std::move(metric));
 }
 
 Observation common(const Compared& compared) {
@@ -264,16 +152,10 @@ Observation common(const Compared& compared) {
             count("decoded_tokens", compared.decode.count())};
 }
 
-// The longest text's error over the shortest's: one for errors that do not grow along the text.
-double growth(const std::vector<double>& by_length) {
-    constexpr double kNothing = 1e-9;
-    return (by_length.back() + kNothing) / (by_length.front() + kNothing);
-}
-
 Step handoff(const Context& context, const Json& state, std::span<const Answer> answers,
              const ServeQuestion& question) {
     if (parameter(context, "serve_weights", Json::value_t::object) == nullptr ||
-        lengths_of(context).empty() || question.dtype.empty()) {
+        handoff_lengths(context).empty() || question.dtype.empty()) {
         return harness_error("the handoff needs weights, the length they reach and a dtype");
     }
     if (state.is_null()) {
@@ -287,27 +169,26 @@ Step handoff(const Context& context, const Json& state, std::span<const Answer> 
     done.observation = common(compared);
     Observation& all = done.observation;
     const Difference& device = compared.device;
-    add(all, "logprob_error_mean", device.mean(), "nat", device);
-    add(all, "logprob_error_max", device.max(), "nat", device);
-    add(all, "likeliest_disagreement", device.disagreement(), "ratio", device);
+    add_metric(all, "logprob_error_mean", device.mean(), "nat", device);
+    add_metric(all, "logprob_error_max", device.max(), "nat", device);
+    add_metric(all, "likeliest_disagreement", device.disagreement(), "ratio", device);
     if (!question.with_twin) {
-        add(all, "alone_error_max", compared.alone.max(), "nat", compared.alone);
-        add(all, "decode_error_max", compared.decode.max(), "nat", compared.decode);
+        add_metric(all, "alone_error_max", compared.alone.max(), "nat", compared.alone);
+        add_metric(all, "decode_error_max", compared.decode.max(), "nat", compared.decode);
         return done;
     }
     const Difference& twin = compared.twin;
-    add(all, "logprob_error_mean_band", twin.mean(), "nat", twin);
-    add(all, "logprob_error_p99", device.p99(), "nat", device);
-    add(all, "logprob_error_p99_band", twin.p99(), "nat", twin);
-    add(all, "probability_error_mean", device.probability_mean(), "ratio", device);
-    add(all, "probability_error_mean_band", twin.probability_mean(), "ratio", twin);
-    add(all, "likeliest_disagreement_band", twin.disagreement(), "ratio", twin);
-    add(all, "logprob_shift", std::abs(device.signed_sum / std::max(1.0, device.count())), "nat",
-        device);
-    add(all, "alone_error_mean", compared.alone.mean(), "nat", compared.alone);
-    add(all, "decode_error_mean", compared.decode.mean(), "nat", compared.decode);
+    add_metric(all, "logprob_error_mean_band", twin.mean(), "nat", twin);
+    add_metric(all, "logprob_error_p99", device.p99(), "nat", device);
+    add_metric(all, "logprob_error_p99_band", twin.p99(), "nat", twin);
+    add_metric(all, "probability_error_mean", device.probability_mean(), "ratio", device);
+    add_metric(all, "probability_error_mean_band", twin.probability_mean(), "ratio", twin);
+    add_metric(all, "likeliest_disagreement_band", twin.disagreement(), "ratio", twin);
+    add_metric(all, "logprob_shift", device.shift(), "nat", device);
+    add_metric(all, "alone_error_mean", compared.alone.mean(), "nat", compared.alone);
+    add_metric(all, "decode_error_mean", compared.decode.mean(), "nat", compared.decode);
     if (compared.by_length.size() > 1) {
-        add(all, "error_growth_with_length", growth(compared.by_length), "ratio", device);
+        add_metric(all, "error_growth_with_length", growth(compared.by_length), "ratio", device);
     } else {
         all.push_back(absent_metric("error_growth_with_length", "ratio", "one length was asked"));
     }

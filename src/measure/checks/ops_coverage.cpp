@@ -79,7 +79,8 @@ Found look_at(const Json& operators, const Operators& expected, const Timing& ti
 
 // How many operators the device hands back to the CPU. The CPU itself has nobody to hand them to.
 Metric fallback_metric(const std::string& device, const Found& found) {
-    if (device == "cpu") return metric_of("operators_fallback", 0.0, "count");
+    if (device == "cpu" || device.ends_with("/cpu"))
+        return metric_of("operators_fallback", 0.0, "count");
     if (!found.told) {
         return absent_metric("operators_fallback", "count",
                              "the worker does not tell which operators fall back");

@@ -1,6 +1,7 @@
 // ops.repeat: does the same call on the same inputs give the same bits every time?
 #include <algorithm>
 #include <array>
+#include <optional>
 
 #include "measure/checks/answers.hpp"
 #include "measure/checks/cases.hpp"
@@ -41,6 +42,8 @@ Step ops_repeat(const Context& context, const Json& state, std::span<const Answe
     double distinct_max = 0.0;
     double differing_max = 0.0;
     double repeats = 0.0;
+    std::optional<double>
+        order_ratio_max;  // of operators whose order the device declares to be any
     std::size_t compared = 0;
     for (const WalkRow& row : std::get<std::vector<WalkRow>>(walked)) {
         Json detail = {{"case", case_id(*cases[row.index])},
@@ -62,6 +65,10 @@ Step ops_repeat(const Context& context, const Json& state, std::span<const Answe
             distinct_max = std::max(distinct_max, *distinct->value);
             differing_max = std::max(differing_max, *differing->value);
             repeats += *runs->value;
+            const Metric* ratio = find_metric(*observation, "order_ratio");
+            if (ratio != nullptr && ratio->value) {
+                order_ratio_max = std::max(order_ratio_max.value_or(0.0), *ratio->value);
+            }
             ++compared;
             detail["observation"] = row.result["observation"];
         }
@@ -76,6 +83,9 @@ Step ops_repeat(const Context& context, const Json& state, std::span<const Answe
                         metric_of("repeats", repeats, "count"),
                         metric_of("cases_tested", static_cast<double>(compared), "count"),
                         metric_of("cases_total", static_cast<double>(cases.size()), "count")};
+    if (order_ratio_max) {
+        done.observation.push_back(metric_of("order_ratio_max", *order_ratio_max, "ratio"));
+    }
     done.detail = {{"rows", rows}};
     return done;
 }

@@ -38,6 +38,19 @@ TEST(OpsRepeat, OneBadCaseIsEnough) {
     EXPECT_EQ(value_of(step, "elements_differing_max"), 17.0);
 }
 
+TEST(OpsRepeat, ADeclaredOrderIsJudgedByHowFarRunsLieApart) {
+    const Step step = repeat().run([](const Request& request) {
+        Json answer = repeated(3, 3, 17);
+        const bool worse = request.params["case"]["id"] == "b";
+        answer["observation"].push_back(metric("order_ratio", worse ? 0.5 : 0.25));
+        return result(answer);
+    });
+    EXPECT_EQ(value_of(step, "order_ratio_max"), 0.5);
+    const Step undeclared = repeat().run([](const Request&) { return result(repeated(3, 1, 0)); });
+    const auto& seen = std::get<Done>(undeclared).observation;
+    EXPECT_EQ(find_metric(seen, "order_ratio_max"), nullptr);
+}
+
 TEST(OpsRepeat, ASingleRunProvesNothing) {
     EXPECT_TRUE(gave_up(repeat().run([](const Request&) { return result(repeated(1, 1, 0)); }),
                         GiveUp::Reason::kHarnessError));

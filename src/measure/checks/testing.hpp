@@ -43,6 +43,11 @@ public:
 
     // Steps until the check is done; `answer` is what a worker says to a request.
     Step run(const std::function<Answer(const Request&)>& answer) {
+        return run_ranks([&](const Request& request, std::size_t) { return answer(request); });
+    }
+
+    // The same with each member's own answer.
+    Step run_ranks(const std::function<Answer(const Request&, std::size_t member)>& answer) {
         Json state;
         std::vector<Answer> answers;
         for (int turn = 0; turn < 1000; ++turn) {
@@ -55,7 +60,7 @@ public:
             answers.clear();
             for (std::size_t i = 0; i < ask->requests.size(); ++i) {
                 for (const std::size_t member : ask->requests[i].members) {
-                    answers.push_back(answer(ask->requests[i]));
+                    answers.push_back(answer(ask->requests[i], member));
                     answers.back().request = i;
                     answers.back().member = member;
                 }
@@ -68,12 +73,15 @@ public:
     }
 
     [[nodiscard]] Context context() {
-        devices_.assign({{device, Json::object()}});
+        devices_.assign(ranks, {device, Json::object()});
+        if (!last_device.empty()) devices_.back().name = last_device;
         return {.subject = subject_, .devices = devices_, .seed = 7, .budget = budget_};
     }
 
     std::vector<Request> asked;
     std::string device = "cpu";
+    std::string last_device;  // of the last rank, where it is another; empty: it is not
+    std::size_t ranks = 1;
 
 private:
     const Definition& definition_;

@@ -25,6 +25,17 @@ const std::vector<std::string>& types() {
 }  // namespace
 
 Result<Name> parse_name(std::string_view text) {
+    if (const std::size_t slash = text.find('/'); slash != std::string_view::npos) {
+        if (slash == 0 || text.find('/', slash + 1) != std::string_view::npos) {
+            return Error{
+                ErrorCode::kUsage,
+                fmt::format("\"{}\" is no device: another node's is written node/cuda:0", text),
+                {}};
+        }
+        auto name = parse_name(text.substr(slash + 1));
+        if (name) name.value().node = std::string(text.substr(0, slash));
+        return name;
+    }
     const std::size_t colon = text.find(':');
     Name name{.type = std::string(text.substr(0, colon))};
     if (std::find(types().begin(), types().end(), name.type) == types().end()) {
@@ -53,11 +64,21 @@ Result<Name> parse_name(std::string_view text) {
 }
 
 std::string to_text(const Name& name) {
-    return name.type == "cpu" ? name.type : fmt::format("{}:{}", name.type, name.index);
+    const std::string device =
+        name.type == "cpu" ? name.type : fmt::format("{}:{}", name.type, name.index);
+    return name.node.empty() ? device : fmt::format("{}/{}", name.node, device);
+}
+
+std::string_view local_part(std::string_view name) {
+    return name.substr(name.find('/') + 1);  // the whole where there is none
 }
 
 bool shares_host(const Name& name) {
     return name.type == "cpu" || name.type == "simulated";
+}
+
+bool share_host(const Name& name, const Name& other) {
+    return name.node == other.node && shares_host(name) && shares_host(other);
 }
 
 }  // namespace ascertain::device

@@ -59,26 +59,37 @@ std::vector<Event> Pool::poll(Seconds wait) {
     return events;
 }
 
-void Pool::wait_for_input(Seconds wait) {
+std::vector<pollfd> Pool::watched() const {
     std::vector<pollfd> watched;
-    std::vector<Worker*> workers;
-    Seconds tick = kTick;
     for (const Slot& slot : slots_) {
-        if (!slot.worker) continue;
-        if (slot.worker->state() == Worker::State::kEnding) tick = kTickWhileEnding;
-        if (slot.worker->descriptor() < 0) continue;
+        if (!slot.worker || slot.worker->descriptor() < 0) continue;
         const int events = slot.worker->wants_write() ? POLLIN | POLLOUT : POLLIN;
         watched.push_back({slot.worker->descriptor(), static_cast<short>(events), 0});
-        workers.push_back(slot.worker.get());
     }
-    const double wait_ms = std::ceil(std::min(wait, tick).count * 1e3);
+    return watched;
+}
+
+Seconds Pool::patience() const {
+    const bool ending = std::ranges::any_of(slots_, [](const Slot& slot) {
+        return slot.worker && slot.worker->state() == Worker::State::kEnding;
+    });
+    return ending ? kTickWhileEnding : kTick;
+}
+
+void Pool::wait_for_input(Seconds wait) {
+    std::vector<pollfd> watched = this->watched();
+    const double wait_ms = std::ceil(std::min(wait, patience()).count * 1e3);
     const int ready = ::poll(watched.data(), watched.size(), static_cast<int>(wait_ms));
     if (ready <= 0) return;
     const Seconds now = clock_.now();
-    for (std::size_t i = 0; i < watched.size(); ++i) {
-        if ((watched[i].revents & POLLOUT) != 0) workers[i]->on_writable(now);
-        const bool readable = (watched[i].revents & (POLLIN | POLLHUP | POLLERR)) != 0;
-        if (readable && workers[i]->descriptor() == watched[i].fd) workers[i]->on_readable(now);
+    for (const pollfd& one : watched) {
+        const auto slot = std::ranges::find_if(slots_, [&](const Slot& candidate) {
+            return candidate.worker && candidate.worker->descriptor() == one.fd;
+        });
+        if (slot == slots_.end()) continue;
+        if ((one.revents & POLLOUT) != 0) slot->worker->on_writable(now);
+        const bool readable = (one.revents & (POLLIN | POLLHUP | POLLERR)) != 0;
+        if (readable && slot->worker->descriptor() == one.fd) slot->worker->on_readable(now);
     }
 }
 
@@ -174,20 +185,6 @@ void Pool::close(Seconds wait) {
     }
     wait_for_ends(wait);
     kill_all();
-}
-
-Result<Reply> Pool::call(std::size_t member, Order order, const std::function<bool()>& stopped) {
-    ask(member, std::move(order));
-    while (true) {
-        if (stopped()) {
-            kill_all();
-            return Error{ErrorCode::kInterrupted, "interrupted", {}};
-        }
-        for (Event& event : poll(kTick)) {
-            const bool is_reply = std::holds_alternative<Reply>(event.what);
-            if (is_reply && event.member == member) return std::get<Reply>(std::move(event.what));
-        }
-    }
 }
 
 void Pool::reap_orphans() {

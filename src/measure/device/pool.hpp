@@ -1,7 +1,8 @@
 // The crew on this machine: one worker process per member, all driven from one thread.
 #pragma once
 
-#include <functional>
+#include <poll.h>
+
 #include <memory>
 #include <optional>
 #include <string>
@@ -33,11 +34,10 @@ public:
 
     // Asks every worker to exit by closing its socket, and kills what has not within `wait`.
     void close(Seconds wait);
-    // ask() and poll() until the member's Reply is there; other members must be idle. `stopped` is
-    // asked ten times a second; when it says true all workers are killed and the error is
-    // kInterrupted.
-    [[nodiscard]] Result<Reply> call(std::size_t member, Order order,
-                                     const std::function<bool()>& stopped);
+    // For one that waits for other things too: what to wait for, and how long at most before the
+    // next poll(), which may then be given no time.
+    [[nodiscard]] std::vector<pollfd> watched() const;
+    [[nodiscard]] Seconds patience() const;
 
 private:
     struct Slot {

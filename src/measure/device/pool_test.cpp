@@ -341,7 +341,7 @@ TEST_F(PoolTest, CloseLetsAWorkerExitByItself) {
 TEST_F(PoolTest, ACallThatIsStoppedIsInterrupted) {
     Pool pool = pool_of("hang");
     int asked = 0;
-    const auto reply = pool.call(0, {"replay", {}, Seconds{3600.0}}, [&] { return ++asked > 3; });
+    const auto reply = call(pool, 0, {"replay", {}, Seconds{3600.0}}, [&] { return ++asked > 3; });
     ASSERT_FALSE(reply.ok());
     EXPECT_EQ(reply.error().code, ErrorCode::kInterrupted);
     EXPECT_FALSE(has_children());

@@ -1,13 +1,16 @@
 // Workers as the qualification sees them: members of a crew that answer one request at a time,
-// wherever they run. Pool is the local crew; tests have a canned one.
+// wherever they run. Pool is the local crew, agents::Coordinator the one on other nodes; tests have
+// a canned one.
 #pragma once
 
 #include <cstddef>
+#include <functional>
 #include <string>
 #include <variant>
 #include <vector>
 
 #include "base/json.hpp"
+#include "base/result.hpp"
 #include "base/units.hpp"
 
 namespace ascertain::device {
@@ -70,5 +73,10 @@ public:
     // Ends every worker now; requests in progress get no Reply. Returns within two seconds.
     virtual void kill_all() = 0;
 };
+
+// ask() and poll() until the member's Reply is there; other members must be idle. `stopped` is
+// asked ten times a second; when it says true all workers are killed and the error is kInterrupted.
+[[nodiscard]] Result<Reply> call(Workers& workers, std::size_t member, Order order,
+                                 const std::function<bool()>& stopped);
 
 }  // namespace ascertain::device

@@ -1,6 +1,7 @@
 #include "measure/qualification/plan.hpp"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <limits>
@@ -8,6 +9,9 @@
 #include <utility>
 
 #include "measure/checks/cases.hpp"
+#include "measure/checks/module.hpp"
+#include "measure/device/endpoint.hpp"
+#include "measure/device/name.hpp"
 #include "measure/qualification/filter.hpp"
 
 namespace ascertain::qualification {
@@ -44,7 +48,7 @@ std::shared_ptr<const Subject> campaign_subject(const Survey& survey, const Tria
         for (const Json& one : subject.cases) cases.push_back(one);
     }
     // A CPU has no fast 16-bit arithmetic to show in a free run; the forced comparison covers it.
-    const std::string free_run_dtype = device == "cpu" ? "fp32" : trial.dtype;
+    const std::string free_run_dtype = device::local_part(device) == "cpu" ? "fp32" : trial.dtype;
     Subject subject;
     subject.params = {{"dtype", trial.dtype},
                       {"capture", survey.capture},
@@ -58,7 +62,9 @@ std::shared_ptr<const Subject> campaign_subject(const Survey& survey, const Tria
                       {"free_run_dtype", free_run_dtype},
                       {"serve_weights", trial.serve.weights},
                       {"serve_length_max", trial.serve.length_max},
-                      {"serve_dtype", trial.serve.dtype}};
+                      {"serve_dtype", trial.serve.dtype},
+                      {"links", trial.together.links},
+                      {"soak_s", trial.together.soak.count}};
     return std::make_shared<const Subject>(std::move(subject));
 }
 
@@ -126,6 +132,7 @@ public:
 
     Result<Plan> make() {
         for (const std::string& device : question_.devices) plan_device(device);
+        plan_together();
         std::vector<Candidate> candidates;
         for (const Item& item : plan_.items) candidates.push_back({item.id, item.definition});
         for (const auto* patterns : {&question_.only, &question_.skip}) {
@@ -156,7 +163,13 @@ private:
         const auto campaign = campaign_subject(survey_, trial_, question_.profile, device);
         for (const Definition& definition : checks::all()) {
             if (definition.profile_min > question_.profile) continue;
+            if (definition.together) continue;
+            if (checks::asks_about_module(definition)) {
+                if (!question_.module.empty()) plan_module(definition, device);
+                continue;
+            }
             if (question_.given_cases && definition.subjects == Subjects::kNone) continue;
+            if (!is_asked(definition) || !can_answer(device, definition)) continue;
             if (definition.subjects == Subjects::kNone) {
                 Item item = item_of(definition, device, "");
                 item.subject = campaign;
@@ -171,6 +184,57 @@ private:
                 plan_operators(definition, device);
             }
         }
+    }
+
+    // A server only says what it says of text: it is asked these, and one of them nobody else.
+    static bool can_answer(const std::string& device, const Definition& definition) {
+        const bool of_servers = definition.id == "handoff.endpoint";
+        if (!device::is_endpoint(device)) return !of_servers;
+        return of_servers || definition.id == "handoff.rollout";
+    }
+
+    // The checks that ask all ranks at once.
+    void plan_together() {
+        if (question_.ranks.empty() || question_.given_cases) return;
+        const std::string group = group_name(question_.ranks);
+        const auto campaign =
+            campaign_subject(survey_, trial_, question_.profile, question_.ranks.front());
+        for (const Definition& definition : checks::all()) {
+            const bool wanted =
+                definition.together && definition.profile_min <= question_.profile &&
+                definition.ranks_min <= question_.ranks.size() && is_asked(definition);
+            if (!wanted) continue;
+            const bool in_parts = definition.subjects == Subjects::kParts;
+            const std::int64_t parts = in_parts ? trial_.together.soak_parts : 1;
+            for (std::int64_t part = 1; part <= parts; ++part) {
+                Item item = item_of(definition, group, in_parts ? fmt::format("{}", part) : "");
+                item.subject = campaign;
+                item.estimate = in_parts ? trial_.together.soak : definition.cost;
+                item.budget = item.estimate * kSlack;
+                plan_.items.push_back(std::move(item));
+            }
+        }
+    }
+
+    [[nodiscard]] bool is_asked(const Definition& definition) const {
+        return question_.part.empty() ||
+               selects(question_.part, {std::string(definition.id), &definition});
+    }
+
+    void plan_module(const Definition& definition, const std::string& device) {
+        Item item = item_of(definition, device, "");
+        Subject subject;
+        subject.params = {{"module", question_.module}};
+        item.subject = std::make_shared<const Subject>(std::move(subject));
+        item.estimate = definition.cost;
+        item.budget = definition.cost * kSlack;
+        const std::string_view type = checks::only_on(definition);
+        if (device.find(type) == std::string::npos) {
+            item.required = false;
+            item.skip_category = "no_case";
+            item.skip_reason = fmt::format("only {} has what this asks about", type);
+        }
+        plan_.items.push_back(std::move(item));
     }
 
     void plan_operators(const Definition& definition, const std::string& device) {
@@ -214,7 +278,8 @@ private:
         Seconds left = time_share(question_.profile, definition.question);
         double weights = 0.0;
         for (const Definition& other : checks::all()) {
-            if (other.question != definition.question) continue;
+            if (other.question != definition.question || other.together) continue;
+            if (checks::asks_about_module(other)) continue;
             if (other.subjects == Subjects::kNone)
                 left += other.cost * -1.0;
             else
@@ -253,7 +318,10 @@ private:
             plan_.left_out.push_back(
                 fmt::format("{} on {}: {}", item.id, item.device, item.skip_reason));
         }
-        for (const std::string& device : question_.devices) {
+        std::vector<std::string> lanes = question_.devices;
+        if (question_.ranks.size() > 1) lanes.push_back(group_name(question_.ranks));
+        Seconds group;
+        for (const std::string& device : lanes) {
             Seconds lane;
             std::set<std::string_view> controlled;
             for (const Item& item : plan_.items) {
@@ -263,8 +331,12 @@ private:
                 // Control and twin are each asked the least that can fail: about half.
                 if (first && item.has_control) lane += item.definition->cost;
             }
-            plan_.estimate = std::max(plan_.estimate, lane);
+            // The group comes when all devices are through.
+            const bool is_group = device.find(',') != std::string::npos;
+            if (is_group) group = lane;
+            if (!is_group) plan_.estimate = std::max(plan_.estimate, lane);
         }
+        plan_.estimate += group;
     }
 
     // Attempts may take this many times their estimate before they ask for no further case.
@@ -277,6 +349,10 @@ private:
 };
 
 }  // namespace
+
+std::string group_name(const std::vector<std::string>& devices) {
+    return fmt::format("{}", fmt::join(devices, ","));
+}
 
 Seconds time_share(Profile profile, Question question) {
     if (profile == Profile::kFull) return kNoLimit;

@@ -43,23 +43,39 @@ struct ServeQuestion {
     std::string dtype{};
 };
 
+// What the campaign's ranks send one another, and how long they are soaked.
+struct TogetherQuestion {
+    Json links = Json::array();  // {kind, dtype, elements, used_by}: largest message of each use
+    Seconds soak{8.0};           // of one part
+    std::int64_t soak_parts = 1;
+};
+
 // What the campaign asks for beyond its operators.
 struct TrialQuestion {
     std::string dtype;  // the precision of the campaign: "bf16"
     Json architecture;  // at trial size
     Json recipe = Json::object();
     ServeQuestion serve{};
+    TogetherQuestion together{};
 };
 
 struct PlanQuestion {
     checks::Profile profile = checks::Profile::kQuick;
     std::vector<std::string> devices{};  // at least one
-    std::vector<std::string> only{};     // patterns (filter.hpp); empty: everything
+    std::vector<std::string> ranks{};    // the device of each rank, asked together
+    // The part of the question that is put: a pattern (filter.hpp) such as "@serve" or "links";
+    // what it does not select is not part of the plan. Empty: the whole.
+    std::string part{};
+    std::vector<std::string> only{};  // patterns (filter.hpp); empty: everything
     std::vector<std::string> skip{};
     // The cases are the user's own: all of them are asked, whatever that takes, by the checks of
     // operators, and nothing else is part of the question.
     bool given_cases = false;
+    std::string module{};  // FILE.py:FUNCTION of the module that the user brought; empty: none
 };
+
+// What evidence calls a group of devices: their names with commas between.
+[[nodiscard]] std::string group_name(const std::vector<std::string>& devices);
 
 // Errors: kUsage for a pattern that selects nothing, and when nothing is left to ask. Pure: the
 // same question has the same plan.

@@ -4,6 +4,7 @@
 
 #include <set>
 
+#include "measure/checks/module.hpp"
 #include "measure/qualification/testing.hpp"
 
 namespace ascertain::qualification {
@@ -40,6 +41,9 @@ TEST(Plan, AsksEveryCheckOfEveryDeviceInOrder) {
     ASSERT_TRUE(plan.ok()) << plan.error().text();
     for (const std::string& device : question.devices) {
         for (const checks::Definition& definition : checks::all()) {
+            const bool of_others = definition.together || checks::asks_about_module(definition) ||
+                                   definition.id == "handoff.endpoint";
+            if (of_others || definition.profile_min > question.profile) continue;
             const std::string id(definition.id);
             const bool operators = definition.subjects == checks::Subjects::kOperators;
             EXPECT_NE(find_item(*plan, operators ? id + ".mm" : id, device), nullptr) << id;
@@ -49,6 +53,57 @@ TEST(Plan, AsksEveryCheckOfEveryDeviceInOrder) {
     }
     EXPECT_TRUE(plan->left_out.empty());
     EXPECT_GT(plan->estimate.count, 0.0);
+}
+
+TEST(Plan, WhatIsAskedTogetherIsPlannedOnceForTheGroup) {
+    PlanQuestion question = quick();
+    question.devices = {"npu:0", "npu:1"};
+    question.ranks = question.devices;
+    TrialQuestion asked = trial();
+    asked.together.soak_parts = 3;
+    const auto plan = make_plan(survey(), asked, question);
+    ASSERT_TRUE(plan.ok()) << plan.error().text();
+    EXPECT_NE(find_item(*plan, "links.data", "npu:0,npu:1"), nullptr);
+    EXPECT_EQ(find_item(*plan, "links.data", "npu:0"), nullptr);
+    for (const char* part : {"soak.model.1", "soak.model.2", "soak.model.3"}) {
+        const Item* item = find_item(*plan, part, "npu:0,npu:1");
+        ASSERT_NE(item, nullptr) << part;
+        EXPECT_EQ(item->estimate, asked.together.soak);
+    }
+}
+
+TEST(Plan, ADeviceAloneIsSoakedButHasNoLinks) {
+    PlanQuestion question = quick();
+    question.ranks = {"cpu"};
+    const auto plan = make_plan(survey(), trial(), question);
+    EXPECT_NE(find_item(*plan, "soak.model.1", "cpu"), nullptr);
+    EXPECT_EQ(find_item(*plan, "links.data", "cpu"), nullptr);
+}
+
+TEST(Plan, APartThatAsksRanksHoldsNothingElse) {
+    PlanQuestion question = quick();
+    question.ranks = {"cpu", "cpu"};
+    question.part = "links";
+    const auto plan = make_plan(survey(), trial(), question);
+    ASSERT_TRUE(plan.ok()) << plan.error().text();
+    for (const Item& item : plan->items) EXPECT_TRUE(item.id.starts_with("links.")) << item.id;
+    EXPECT_NE(find_item(*plan, "links.data", "cpu,cpu"), nullptr);
+}
+
+TEST(Plan, AModuleIsAskedAboutOnlyWhereOneWasBrought) {
+    EXPECT_EQ(find_item(*make_plan(survey(), trial(), quick()), "module.eager"), nullptr);
+    PlanQuestion question = quick();
+    question.given_cases = true;
+    question.module = "block.py:build";
+    const auto plan = make_plan(survey(), trial(), question);
+    const Item* eager = find_item(*plan, "module.eager");
+    ASSERT_NE(eager, nullptr);
+    EXPECT_TRUE(eager->required);
+    EXPECT_EQ(eager->subject->params, (Json{{"module", "block.py:build"}}));
+    // A processor has no graphs of kernels: that is said, and asked of nobody.
+    EXPECT_EQ(find_item(*plan, "module.graphed")->skip_category, "no_case");
+    EXPECT_FALSE(find_item(*plan, "module.graphed")->required);
+    EXPECT_NE(find_item(*plan, "ops.numerics.mm"), nullptr);
 }
 
 TEST(Plan, TheSameQuestionHasTheSamePlan) {
@@ -73,6 +128,41 @@ TEST(Plan, WhatIsFilteredStaysInThePlanAndIsListed) {
     EXPECT_TRUE(find_item(*plan, "trial.forced")->required);
     EXPECT_THAT(plan->left_out, Contains("trial.forced on cpu: not selected with --only"));
     EXPECT_THAT(plan->left_out, Contains("ops.repeat.mm on cpu: left out with --skip"));
+}
+
+TEST(Plan, APartHoldsItsOwnQuestionAndNothingElse) {
+    PlanQuestion question = quick();
+    question.part = "@learn";
+    question.skip = {"trial.free_run"};
+    const auto plan = make_plan(survey(), trial(), question);
+    ASSERT_TRUE(plan.ok());
+    for (const Item& item : plan->items) {
+        EXPECT_EQ(item.definition->question, checks::Question::kLearn) << item.id;
+    }
+    // What the user leaves out of the part stays required.
+    EXPECT_TRUE(find_item(*plan, "trial.free_run")->required);
+    EXPECT_EQ(plan->left_out.size(), 1u);
+    question.skip.clear();
+    question.only = {"ops.numerics"};
+    EXPECT_EQ(make_plan(survey(), trial(), question).error().code, ErrorCode::kUsage);
+    question.only.clear();
+    question.part = "ops.repeat";
+    EXPECT_EQ(make_plan(survey(), trial(), question)->items.front().id.rfind("ops.repeat", 0), 0u);
+}
+
+TEST(Plan, AServerIsAskedWhatItSaysOfTextAndNobodyElseIsAskedForOne) {
+    TrialQuestion serving = trial();
+    serving.serve.weights = {{"folder", "/somewhere"}};
+    PlanQuestion question = quick();
+    question.part = "@serve";
+    question.devices = {"http://127.0.0.1:8000/v1"};
+    std::vector<std::string> ids;
+    const auto plan = make_plan(survey(), serving, question);
+    ASSERT_TRUE(plan.ok()) << plan.error().text();
+    for (const Item& item : plan->items) ids.push_back(item.id);
+    EXPECT_EQ(ids, (std::vector<std::string>{"handoff.endpoint", "handoff.rollout"}));
+    question.devices = {"npu:0"};
+    EXPECT_EQ(find_item(*make_plan(survey(), serving, question), "handoff.endpoint"), nullptr);
 }
 
 TEST(Plan, AnUnknownNameIsAnError) {

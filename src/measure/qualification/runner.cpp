@@ -5,9 +5,11 @@
 #include <algorithm>
 #include <map>
 #include <optional>
+#include <set>
 #include <utility>
 
 #include "measure/device/name.hpp"
+#include "measure/qualification/company.hpp"
 #include "measure/qualification/mailroom.hpp"
 #include "measure/qualification/tamper.hpp"
 
@@ -36,13 +38,21 @@ struct Running {
     std::vector<checks::Request> requests;  // of the last Ask
     std::vector<Answer> answers;
     std::size_t missing = 0;  // answers still owed
+    // Of a group: how each rank's last request ended, and what it last said it was doing.
+    std::vector<RankEnd> ends;
+    std::map<std::size_t, std::string> last_words;
+    std::string stderr_text;  // of the ranks that died
     Seconds began;
 };
 
-// One device, its items, and what became of them.
+// One device, or one group of devices, its items, and what became of them.
 struct Lane {
-    std::size_t member = 0;
-    checks::DeviceInfo info;
+    std::string name;                       // "npu:3"; of a group "npu:0,npu:1"
+    std::vector<std::size_t> members;       // of the workers; more than one: a group
+    std::vector<checks::DeviceInfo> infos;  // of each member
+
+    [[nodiscard]] bool is_group() const { return members.size() > 1; }
+
     std::vector<std::size_t> items;  // indices into the plan
     std::vector<Attempt> attempts;
     std::optional<Running> running;
@@ -97,13 +107,15 @@ public:
           world_(world),
           began_(world.clock.now()),
           mail_(world.workers) {
-        lanes_.resize(question.devices.size());
-        for (std::size_t i = 0; i < lanes_.size(); ++i) {
-            lanes_[i].member = i;
-            lanes_[i].info = {.name = question.devices[i], .description = Json::object()};
-            for (std::size_t item = 0; item < plan.items.size(); ++item) {
-                if (plan.items[item].device == question.devices[i]) lanes_[i].items.push_back(item);
-            }
+        for (std::size_t i = 0; i < question.devices.size(); ++i) {
+            add_lane(question.devices[i], {i}, {question.devices[i]});
+        }
+        if (question.group.size() > 1) {
+            std::vector<std::string> devices;
+            for (const Rank& rank : question.group) devices.push_back(rank.device);
+            std::vector<std::size_t> members;
+            for (const Rank& rank : question.group) members.push_back(rank.member);
+            add_lane(group_name(devices), members, devices);
         }
         for (const Attempt& attempt : question.earlier) remember_earlier(attempt);
     }
@@ -131,11 +143,25 @@ public:
     }
 
 private:
+    void add_lane(const std::string& name, std::vector<std::size_t> members,
+                  const std::vector<std::string>& devices) {
+        Lane lane;
+        lane.name = name;
+        lane.members = std::move(members);
+        for (const std::string& device : devices) {
+            lane.infos.push_back({.name = device, .description = Json::object()});
+        }
+        for (std::size_t item = 0; item < plan_.items.size(); ++item) {
+            if (plan_.items[item].device == name) lane.items.push_back(item);
+        }
+        lanes_.push_back(std::move(lane));
+    }
+
     // ---- what comes next ----
 
     void remember_earlier(Attempt attempt) {
         for (Lane& lane : lanes_) {
-            if (lane.info.name != attempt.device) continue;
+            if (lane.name != attempt.device) continue;
             attempt.earlier = true;
             if (const auto* definition = checks::find(attempt.check)) {
                 attempt.opinion = opinion_of(*definition, attempt);
@@ -181,18 +207,31 @@ private:
 
     // Timing shares the processors with nobody: neither may it begin while others compute on this
     // machine, nor they while it runs.
+    // A group needs all its workers at the same moment, so it comes when every device is through.
     [[nodiscard]] bool must_wait(const Lane& lane, const Item& item) const {
         for (const Lane& other : lanes_) {
+            if (lane.is_group() && !other.is_group() && !other.finished) return true;
             if (&other == &lane || !other.running) continue;
             const bool timed = item.definition->timing || other.running->item->definition->timing;
-            if (timed && on_host(lane) && on_host(other)) return true;
+            if (timed && share_host(lane, other)) return true;
         }
-        return item.definition->timing && on_host(lane) && mail_.busy(question_.reference);
+        return item.definition->timing && share_host(lane, "cpu") &&
+               mail_.busy(question_.reference);
     }
 
-    [[nodiscard]] static bool on_host(const Lane& lane) {
-        const auto name = device::parse_name(lane.info.name);
-        return name && device::shares_host(*name);
+    // Whether a device of the lane computes on the same processors as the other one.
+    [[nodiscard]] static bool share_host(const Lane& lane, const std::string& other) {
+        const auto other_name = device::parse_name(other);
+        return other_name && std::ranges::any_of(lane.infos, [&](const checks::DeviceInfo& info) {
+                   const auto name = device::parse_name(info.name);
+                   return name && device::share_host(*name, *other_name);
+               });
+    }
+
+    [[nodiscard]] static bool share_host(const Lane& lane, const Lane& other) {
+        return std::ranges::any_of(other.infos, [&](const checks::DeviceInfo& info) {
+            return share_host(lane, info.name);
+        });
     }
 
     void skip(Lane& lane, const Item& item, const Move& move, const std::string& category,
@@ -207,17 +246,29 @@ private:
     [[nodiscard]] Attempt new_attempt(const Lane& lane, const Item& item, const Move& move) const {
         Attempt attempt;
         attempt.check = item.id;
-        attempt.device = lane.info.name;
+        attempt.device = lane.name;
         attempt.role = move.role;
         attempt.number = move.number;
         const bool exact =
             question_.seed_is_exact && move.role == Role::kMeasure && move.number == 1;
         attempt.seed =
             exact ? question_.seed : attempt_seed(question_.seed, item.id, move.role, move.number);
-        attempt.reproduce = fmt::format("{} --device {} --only {} --seed {}", question_.reproduce,
-                                        lane.info.name, item.id, question_.seed);
+        attempt.reproduce = fmt::format("{}{} --only {} --seed {}", question_.reproduce,
+                                        flags_for(lane), item.id, question_.seed);
         attempt.started_utc = world_.time_utc();
         return attempt;
+    }
+
+    // The same device several times is asked for with --ranks.
+    static std::string flags_for(const Lane& lane) {
+        std::string flags;
+        std::set<std::string> named;
+        for (const checks::DeviceInfo& info : lane.infos) {
+            if (named.insert(info.name).second) flags += " --device " + info.name;
+        }
+        if (named.size() < lane.infos.size())
+            flags += fmt::format(" --ranks {}", lane.infos.size());
+        return flags;
     }
 
     void record(Lane& lane, const Item& item, Attempt attempt) {
@@ -256,7 +307,7 @@ private:
         // A control is asked the least that can fail.
         const bool control = is_control(running.attempt.role);
         const checks::Context context{.subject = *running.item->subject,
-                                      .devices = {&lane.info, 1},
+                                      .devices = lane.infos,
                                       .seed = running.attempt.seed,
                                       .profile = question_.profile,
                                       .budget = control ? Seconds{0.0} : running.item->budget};
@@ -282,12 +333,14 @@ private:
         running.state = std::move(ask.state);
         running.requests = std::move(ask.requests);
         running.answers.clear();
+        running.ends.clear();
         running.missing = 0;
         std::vector<std::pair<std::size_t, Letter>> letters;
         for (std::size_t request = 0; request < running.requests.size(); ++request) {
             for (const std::size_t index : running.requests[request].members) {
                 ++running.missing;
-                const std::size_t member = index == 0 ? lane.member : question_.reference;
+                const std::size_t member =
+                    index < lane.members.size() ? lane.members[index] : question_.reference;
                 letters.emplace_back(member, letter(running, request, index));
             }
         }
@@ -307,10 +360,11 @@ private:
                       .index = index,
                       .order = {request.kind, request.params, request.deadline}};
         if (request.members.size() > 1) {
-            result.order.params["rank"] = index;
+            const auto place = std::ranges::find(request.members, index);
+            result.order.params["rank"] = place - request.members.begin();
             result.order.params["ranks"] = request.members.size();
         }
-        // Only what the device says is ever corrupted, never the reference.
+        // Only what the device says is ever corrupted, never the reference; of a group its rank 0.
         const bool corrupts = !running.tamper.is_null() && !is_ours(running.tamper) && index == 0 &&
                               is_measuring(request.kind);
         if (corrupts) result.order.params["tamper"] = running.tamper;
@@ -337,7 +391,7 @@ private:
     }
     static void remember_answer(Lane& lane, const Letter& letter, const Json& result) {
         const checks::Request& request = lane.running->requests[letter.request];
-        if (request.kind == "describe") lane.info.description = result;
+        if (request.kind == "describe") lane.infos[letter.index].description = result;
         if (corrupted_here(*lane.running)) lane.told.insert_or_assign(key_of(request), result);
     }
 
@@ -347,7 +401,8 @@ private:
         Lane* lane = lane_of(delivery.letter.attempt);
         if (const auto* progress = std::get_if<device::Progress>(&delivery.what)) {
             if (lane == nullptr) return;
-            const Running& running = *lane->running;
+            Running& running = *lane->running;
+            running.last_words[delivery.letter.index] = progress->text;
             world_.observer.progressed(*running.item, running.attempt.role, *progress);
             return;
         }
@@ -367,7 +422,7 @@ private:
     // Whether there is a device at all, whatever the attempt makes of it.
     void note_life(std::size_t member, const Reply& reply) {
         for (Lane& lane : lanes_) {
-            if (lane.member != member) continue;
+            if (std::ranges::find(lane.members, member) == lane.members.end()) continue;
             if (reply.ending == Ending::kNotStarted) {
                 lane.lost_category =
                     lane.answered ? "device_lost" : category_of_refusal(reply.error_kind);
@@ -381,10 +436,13 @@ private:
 
     void answer(Lane& lane, const Letter& letter, Reply reply) {
         Running& running = *lane.running;
-        const bool from_device = letter.index == 0;
+        const bool from_device = letter.index < lane.members.size();
         const bool died = reply.ending != Ending::kResult && reply.ending != Ending::kError;
         const bool check_sees_it = from_device && running.item->definition->sees_failures;
-        if (died && !check_sees_it) return fail(lane, reply, from_device);
+        if (died && !check_sees_it && !(from_device && lane.is_group())) {
+            return fail(lane, reply, from_device);
+        }
+        if (from_device && lane.is_group()) note_end(lane, letter, reply);
         if (reply.ending == Ending::kResult && from_device) {
             remember_answer(lane, letter, reply.result);
             if (!running.tamper.is_null() && is_ours(running.tamper)) {
@@ -401,12 +459,44 @@ private:
                                    .message = std::move(reply.message),
                                    .duration = reply.duration});
         if (--running.missing > 0) return;
+        if (const auto end = end_of_company(running.ends);
+            end && !running.item->definition->sees_failures) {
+            return fail_group(lane, *end);
+        }
         std::sort(running.answers.begin(), running.answers.end(),
                   [](const Answer& left, const Answer& right) {
                       return std::pair(left.request, left.member) <
                              std::pair(right.request, right.member);
                   });
         step(lane);
+    }
+
+    static void note_end(Lane& lane, const Letter& letter, const Reply& reply) {
+        Running& running = *lane.running;
+        RankEnd end;
+        end.rank = letter.index;
+        end.device = lane.infos[letter.index].name;
+        end.ending = reply.ending;
+        end.message = reply.message;
+        end.last_word = running.last_words[letter.index];
+        if (reply.result.is_object()) end.stopped = reply.result.value("stopped", Json());
+        running.stderr_text += reply.stderr_text;
+        running.ends.push_back(std::move(end));
+    }
+
+    void fail_group(Lane& lane, const CompanyEnd& end) {
+        Attempt& attempt = lane.running->attempt;
+        attempt.outcome = end.outcome;
+        attempt.message = end.message;
+        attempt.stderr_text = lane.running->stderr_text;
+        if (!lane.lost_category.empty()) {
+            attempt.outcome = Outcome::kDeviceLost;
+            if (lane.lost_category != "device_lost") {
+                attempt.outcome = Outcome::kSkipped;
+                attempt.category = lane.lost_category;
+            }
+        }
+        this->end(lane);
     }
 
     // A worker died under the attempt.
@@ -483,6 +573,7 @@ private:
 Result<RunSummary> run_plan(const Plan& plan, const RunQuestion& question, const World& world) {
     ASCERTAIN_ASSERT(question.reference < world.workers.size());
     ASCERTAIN_ASSERT(question.devices.size() <= world.workers.size());
+    for (const Rank& rank : question.group) ASCERTAIN_ASSERT(rank.member < world.workers.size());
     return Runner(plan, question, world).run();
 }
 

@@ -44,9 +44,16 @@ struct World {
     std::function<bool()> stopped;          // the user asked to stop; asked ten times a second
 };
 
+// One rank of the group: a worker, and the device that it drives. Several ranks may share a device.
+struct Rank {
+    std::size_t member = 0;
+    std::string device;
+};
+
 struct RunQuestion {
     std::vector<std::string> devices;  // names; device i is member i of the workers ...
     std::size_t reference = 0;         // ... and this is the member that is the reference
+    std::vector<Rank> group{};         // all ranks together; fewer than two: there is no group
     std::uint64_t seed = 0;
     bool seed_is_exact = false;  // first measurements take `seed` itself: to run one again
     checks::Profile profile = checks::Profile::kQuick;

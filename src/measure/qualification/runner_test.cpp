@@ -4,6 +4,7 @@
 
 #include <set>
 
+#include "measure/checks/module.hpp"
 #include "measure/qualification/testing.hpp"
 
 namespace ascertain::qualification {
@@ -99,9 +100,97 @@ TEST_F(RunnerTest, EveryControlIsJudgedFailingAndItsTwinPassing) {
     }
     std::set<std::string_view> families;
     for (const checks::Definition& definition : checks::all()) {
-        if (!definition.tamper.empty()) families.insert(definition.family);
+        const bool of_others = definition.together || checks::asks_about_module(definition) ||
+                               definition.id == "handoff.endpoint" ||
+                               definition.profile_min > checks::Profile::kQuick;
+        if (!definition.tamper.empty() && !of_others) families.insert(definition.family);
     }
     EXPECT_EQ(controls, static_cast<int>(families.size()));
+}
+
+// Two devices that are also asked together.
+class GroupTest : public RunnerTest {
+protected:
+    void SetUp() override {
+        RunnerTest::SetUp();
+        use({"simulated:0", "simulated:1"});
+        question_.group = {{0, "simulated:0"}, {1, "simulated:1"}};
+    }
+    Plan group_plan(std::vector<std::string> only, std::string part = "links") const {
+        const auto survey = read_survey({{"seed", 1}}, testing::captured());
+        const TrialQuestion trial{.dtype = "bf16", .architecture = {{"name", "tiny"}}};
+        return *make_plan(*survey, trial,
+                          {.devices = question_.devices,
+                           .ranks = question_.devices,
+                           .part = std::move(part),
+                           .only = std::move(only),
+                           .skip = {}});
+    }
+    static constexpr const char* kGroup = "simulated:0,simulated:1";
+};
+
+TEST_F(GroupTest, AllRanksAreAskedAndRankZeroIsCorrupted) {
+    const auto summary = run(group_plan({"links.data"}));
+    ASSERT_TRUE(summary.ok());
+    EXPECT_TRUE(summary->complete);
+    EXPECT_EQ(keeper_.story("links.data", kGroup),
+              "measure 1: completed, control 1: completed, control_clean 1: completed");
+    std::set<std::pair<std::size_t, int>> joined;
+    for (const auto& [member, order] : workers_->asked) {
+        if (order.request == "rendezvous") joined.insert({member, order.params["rank"].get<int>()});
+        if (order.request != "collective") continue;
+        EXPECT_EQ(order.params["ranks"], 2);
+        EXPECT_TRUE(member == 0 || !order.params.contains("tamper"));
+    }
+    EXPECT_EQ(joined, (std::set<std::pair<std::size_t, int>>{{0, 0}, {1, 1}}));
+}
+
+TEST_F(GroupTest, TheGroupComesWhenEveryDeviceIsThrough) {
+    static_cast<void>(run(group_plan({"links.data", "device.identity"}, "")));
+    bool together = false;
+    for (const auto& [member, order] : workers_->asked) {
+        if (order.request == "collective") together = true;
+        EXPECT_FALSE(together && order.request == "describe");
+    }
+    EXPECT_TRUE(together);
+}
+
+TEST_F(GroupTest, ARankThatHangsTwiceWhileTheTwinCompletesIsNamedBothTimes) {
+    workers_->script = [](std::size_t member, const Order& order, int nth) -> std::optional<Reply> {
+        if (order.request != "collective" || nth == 2) return std::nullopt;  // 2: the clean twin
+        if (member == 1) return died(Ending::kTimedOut, "no answer within 25 s");
+        return Reply{.ending = Ending::kResult,
+                     .result = {{"stopped",
+                                 {{"collective", "all_reduce"}, {"number", 7}, {"waited_s", 20}}}}};
+    };
+    static_cast<void>(run(group_plan({"links.data"})));
+    std::vector<std::string> messages;
+    for (const Attempt& one : keeper_.attempts) {
+        if (one.outcome == Outcome::kTimedOut) messages.push_back(one.message);
+    }
+    ASSERT_EQ(messages.size(), 2U) << keeper_.story("links.data", kGroup);
+    for (const std::string& message : messages) {
+        EXPECT_THAT(message, HasSubstr("rank 1 (simulated:1): no answer within 25 s"));
+        EXPECT_THAT(message, HasSubstr("rank 0 waited in all_reduce number 7"));
+    }
+}
+
+TEST_F(GroupTest, TheSameDeviceSeveralTimesIsReproducedWithRanks) {
+    use({"cpu"});
+    workers_ = std::make_unique<Canned>(
+        clock_, std::vector<std::string>{"cpu", "cpu", "cpu"});  // device, reference, second rank
+    question_.group = {{0, "cpu"}, {2, "cpu"}};
+    const auto survey = read_survey({{"seed", 1}}, testing::captured());
+    const TrialQuestion trial{.dtype = "bf16", .architecture = {{"name", "tiny"}}};
+    static_cast<void>(run(*make_plan(*survey, trial,
+                                     {.devices = {"cpu"},
+                                      .ranks = {"cpu", "cpu"},
+                                      .part = "links",
+                                      .only = {"links.data"},
+                                      .skip = {}})));
+    ASSERT_FALSE(keeper_.attempts.empty());
+    EXPECT_THAT(keeper_.attempts[0].reproduce,
+                HasSubstr("--device cpu --ranks 2 --only links.data"));
 }
 
 TEST_F(RunnerTest, OnlyTheDeviceIsEverCorrupted) {
@@ -258,7 +347,7 @@ TEST_F(RunnerTest, AControlOfAnAnswerNeedsNoNewAnswer) {
 }
 
 TEST_F(RunnerTest, DevicesWorkAtTheSameTime) {
-    use({"npu:0", "npu:1"});
+    use({"simulated:0", "simulated:1"});
     static_cast<void>(run(plan({"ops.numerics"})));
     EXPECT_GE(workers_->in_flight_max, 2u);
     EXPECT_EQ(keeper_.story("ops.numerics.add", "npu:0"),

@@ -55,9 +55,10 @@ Result<Json> corrupted(const Json& tamper, Json result) {
 }
 
 bool is_measuring(std::string_view request) {
-    constexpr std::array<std::string_view, 8> kMeasuring{"replay",   "repeat",        "time",
-                                                         "numerics", "teacher_force", "train",
-                                                         "logprobs", "run_trainer"};
+    constexpr std::array<std::string_view, 14> kMeasuring{
+        "replay",   "repeat",     "time", "numerics",    "teacher_force",      "train",
+        "logprobs", "collective", "soak", "run_trainer", "train_checkpointed", "parallel_step",
+        "generate", "module"};
     return std::find(kMeasuring.begin(), kMeasuring.end(), request) != kMeasuring.end();
 }
 

@@ -37,7 +37,9 @@ TEST(Tamper, EveryTamperOfTheTableIsOursOrTheWorkers) {
         const Json tamper = Json::parse(definition.tamper);
         if (!is_ours(tamper)) continue;
         // Ours must find something to corrupt in a healthy answer.
-        const char* request = definition.id == "device.identity" ? "describe" : "capture";
+        const char* request = definition.id == "device.identity"     ? "describe"
+                              : definition.id == "trial.equivalence" ? "train"
+                                                                     : "capture";
         const auto answer = testing::healthy("cpu", {request, Json::object(), Seconds{1.0}});
         EXPECT_TRUE(corrupted(tamper, answer.result).ok()) << definition.id;
     }

@@ -108,6 +108,62 @@ inline device::Reply healthy(const std::string& name, const device::Order& order
                     metric("nonfinite_steps", 0), metric("unused_gradients", 0)}},
                   {"losses", losses(300, 2.0)},
                   {"grad_norms", losses(300, 1.0 + wrong)}};
+    } else if (order.request == "parallel_step") {
+        result = {{"observation",
+                   {metric("relative_loss", 0.0), metric("tensor_relative_error_max", wrong),
+                    metric("weights_relative_error", 0.0), metric("tensors", 30)}},
+                  {"worst_tensor", "model.norm.weight"}};
+    } else if (order.request == "train_checkpointed") {
+        const auto& params = order.params;
+        const bool meant_to_die = params.contains("dies_at") || params.contains("hangs_at") ||
+                                  params.contains("dies_in_checkpoint");
+        if (meant_to_die) return {.ending = device::Ending::kCrashed, .message = "killed"};
+        const bool resumed = params.value("resume", false);
+        const std::size_t steps = params.value("steps", std::size_t{0});
+        const std::size_t first = resumed ? steps / 2 : 0;
+        result = {{"observation",
+                   {metric("checkpoints", 3), metric("checkpoint_save", 0.1),
+                    metric("checkpoint_load", 0.1), metric("checkpoint_bytes", 1e6)}},
+                  {"first_step", first},
+                  {"losses", losses(steps - first, resumed ? 2.0 + wrong : 2.0)},
+                  {"state_hash", "abc"}};
+    } else if (order.request == "generate") {
+        const auto rows = order.params["text"]["rows"].get<std::size_t>();
+        const auto prompt = order.params["text"]["length"].get<std::size_t>();
+        const auto written = order.params["new_tokens"].get<std::size_t>();
+        result = {{"observation", {metric("tokens", 3), metric("nonfinite_logprobs", 0)}},
+                  {"tokens", Json(rows, Json(prompt + written, 1))},
+                  {"logprobs", Json(rows, Json(written, -2.0 - wrong))},
+                  {"weights_hash", "abc"},
+                  {"quantisation", ""}};
+    } else if (order.request == "logprobs" && order.params.contains("tokens")) {
+        const Json& tokens = order.params["tokens"];
+        const std::size_t places = tokens[0].size() - 1;
+        result = {{"observation", {metric("tokens", 3), metric("nonfinite_logprobs", 0)}},
+                  {"scores",
+                   {{"whole",
+                     {{"logprobs", Json(tokens.size(), Json(places, -2.0))},
+                      {"likeliest", Json(tokens.size(), Json(places, 1))}}}}},
+                  {"tokens", tokens},
+                  {"weights_hash", "abc"},
+                  {"quantisation", ""}};
+    } else if (order.request == "store") {
+        result = {{"port", 4711}};
+    } else if (order.request == "rendezvous") {
+        result = {{"backend", "canned"}, {"seconds", 0.1}};
+    } else if (order.request == "collective") {
+        result = {{"observation",
+                   {metric("mismatches", wrong), metric("wrong_collectives", wrong),
+                    metric("collectives", 3)}},
+                  {"backend", "canned"},
+                  {"staged", false},
+                  {"cases", Json::array()}};
+    } else if (order.request == "soak") {
+        result = {{"observation",
+                   {metric("rounds", 2), metric("steps", 16), metric("nonfinite_steps", 0),
+                    metric("row_sum_ratio_max", 0.5), metric("device_growth_bytes", 0),
+                    metric("host_growth_bytes", 0), metric("seconds", 8)}},
+                  {"hashes", tampered ? Json{{"a", 1}, {"b", 1}} : Json{{"a", 2}}}};
     } else if (order.request == "logprobs") {
         const Json way = {{"logprobs", {losses(2, -2.0 - wrong)}}, {"likeliest", {{1, 1}}}};
         result = {{"observation", {metric("tokens", 3), metric("nonfinite_logprobs", 0)}},
@@ -219,10 +275,13 @@ inline Opinion strict_opinion(const checks::Definition& /*definition*/, const st
         const Metric* found = find_metric(observation, name);
         return found != nullptr && found->value && std::abs(*found->value) > bound;
     };
-    const bool bad = beyond("share_not_correctly_rounded", 0.005) ||
-                     beyond("distinct_outputs", 1.0) || beyond("operators_missing", 0.0) ||
-                     beyond("relative_loss_max", 1e-6) || beyond("logprob_error_max", 1e-4) ||
-                     beyond("early_grad_norm_log_ratio_mean", 0.003) || beyond("mismatches", 0.0);
+    const bool bad =
+        beyond("share_not_correctly_rounded", 0.005) || beyond("distinct_outputs", 1.0) ||
+        beyond("operators_missing", 0.0) || beyond("relative_loss_max", 1e-6) ||
+        beyond("logprob_error_max", 1e-4) || beyond("resumed_loss_difference_max", 0.0) ||
+        beyond("equivalence_reach", 1.0) || beyond("tensor_relative_error_max", 3e-5) ||
+        beyond("early_grad_norm_log_ratio_mean", 0.003) || beyond("mismatches", 0.0) ||
+        beyond("rollout_error_max", 1e-4) || beyond("devices_off", 0.0);
     const Metric* memory = find_metric(observation, "memory_bytes");
     const bool no_memory = memory != nullptr && (!memory->value || *memory->value < 1.0);
     return bad || no_memory ? Opinion::kSuspect : Opinion::kGood;

@@ -31,6 +31,7 @@ enum class Constant : std::size_t {
     kMemoryShare,      // of the memory bandwidth, streaming kernels
     kTraffic,          // bytes moved by normalisations, activations ... over the least possible
     kCompiledTraffic,  // what a graph compiler leaves of it
+    kLossTraffic,      // bytes moved by softmax and cross entropy over the least possible
     kPermuteTraffic,   // bytes moved by token permutation over the least possible
     kCastTraffic,      // bytes moved to make fp8 operands over the least possible
     kOptimizerTraffic,  // bytes of clip and optimizer over 30 per parameter

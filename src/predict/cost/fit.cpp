@@ -162,7 +162,8 @@ Fit::Lines Fit::linearise_all(const Solution& solution) const {
     return lines;
 }
 
-bool Fit::improve(const Lines* lines, const std::vector<bool>& used, std::vector<double>& theta,
+bool Fit::improve(const Lines* lines, const std::vector<bool>& used,
+                  const std::vector<bool>& trusted, std::vector<double>& theta,
                   std::vector<double>& normal) const {
     const std::size_t n = prior_mean_.size();
     normal.assign(n * n, 0.0);
@@ -191,7 +192,8 @@ bool Fit::improve(const Lines* lines, const std::vector<bool>& used, std::vector
                 linear.value += linear.slope[c] * std::log(now.value[c] / linear.at.value[c]);
         }
         const std::size_t series = series_begin_ + row.series;
-        const double residual = row.measured - linear.value - theta[series];
+        const bool with_level = !row.run->series.empty() && (trusted.empty() || !trusted[r]);
+        const double residual = row.measured - linear.value - (with_level ? theta[series] : 0.0);
         const double weight = (options_.tail + 1.0) /
                               (options_.tail + residual * residual / row.variance) / row.variance;
         sparse.clear();
@@ -202,7 +204,7 @@ bool Fit::improve(const Lines* lines, const std::vector<bool>& used, std::vector
                 if (slot != kNone)
                     sparse.emplace_back(static_cast<std::size_t>(slot), linear.slope[c]);
         }
-        sparse.emplace_back(series, 1.0);
+        if (with_level) sparse.emplace_back(series, 1.0);
         for (const auto& [i, slope] : sparse) {
             gradient[i] += weight * slope * residual;
             for (const auto& [j, other] : sparse) normal[i * n + j] += weight * slope * other;
@@ -222,7 +224,7 @@ Result<Fit::Solution> Fit::solve(const std::vector<bool>& used, const Solution* 
     solution.theta = start != nullptr ? start->theta : prior_mean_;
     std::vector<double> factor;
     for (int iteration = 0; iteration < iterations; ++iteration)
-        if (!improve(nullptr, used, solution.theta, factor))
+        if (!improve(nullptr, used, {}, solution.theta, factor))
             return Error{ErrorCode::kInternal, "the fit is singular", "fit"};
     if (with_spread) {
         solution.spread = inverse_diagonal(factor, prior_mean_.size());
@@ -232,11 +234,12 @@ Result<Fit::Solution> Fit::solve(const std::vector<bool>& used, const Solution* 
 }
 
 Result<Fit::Solution> Fit::solve_on(const Lines& lines, const std::vector<bool>& used,
-                                    const Solution& start, int iterations) const {
+                                    const Solution& start, int iterations,
+                                    const std::vector<bool>& trusted) const {
     Solution solution{start.theta, {}};
     std::vector<double> factor;
     for (int iteration = 0; iteration < iterations; ++iteration)
-        if (!improve(&lines, used, solution.theta, factor))
+        if (!improve(&lines, used, trusted, solution.theta, factor))
             return Error{ErrorCode::kInternal, "the fit is singular", "fit"};
     return solution;
 }

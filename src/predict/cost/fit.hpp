@@ -21,15 +21,16 @@ struct FitOptions {
     double row_noise = 0.03;      // log standard deviation of one row beside its own uncertainty
     double assumed_noise = 0.05;  // added where a decisive setting was assumed
     double expert_noise = 0.20;   // added for mixtures of experts: releases differ by so much
-    double series_spread = 0.04;  // of a series' own level, with heavy tails too
-    double series_tail = 2.0;     // degrees of freedom of a series' level
-    double tail = 4.0;            // degrees of freedom of the error: outliers lose their weight
+    double series_spread = 0.03;  // of a series' own level, with heavy tails too
+    double series_tail = 1.0;     // degrees of freedom of a series' level
+    double tail = 3.0;            // degrees of freedom of the error: outliers lose their weight
 };
 
 // A fit that can be repeated with some rows left out. Holds references to `runs`.
 class Fit {
 public:
-    // Rows that are refused, or that the predictor refuses, are left out. `groups` says which chips
+    // Rows that are refused, or that the predictor refuses, are left out; rows without a series get
+    // no level of one. `groups` says which chips
     // form a die class and how many cores it has; dies that it lacks are fitted by chip name.
     Fit(const std::vector<PublishedRun>& runs, const CostBook& groups, const FitOptions& options);
 
@@ -54,8 +55,10 @@ public:
     };
     using Lines = std::vector<Linear>;
     [[nodiscard]] Lines linearise_all(const Solution& solution) const;
+    // Rows marked in `trusted` get no level of their series: what they have in common is learnt.
     [[nodiscard]] Result<Solution> solve_on(const Lines& lines, const std::vector<bool>& used,
-                                            const Solution& start, int iterations) const;
+                                            const Solution& start, int iterations,
+                                            const std::vector<bool>& trusted = {}) const;
 
     // log(predicted seconds) of a row. A series' level is used only when `series_known`.
     [[nodiscard]] double predict(std::size_t row, const Solution& solution,
@@ -91,7 +94,8 @@ private:
     void lay_out_parameters();
     // One Gauss-Newton iteration with robust weights; `lines` null: the model itself.
     [[nodiscard]] bool improve(const Lines* lines, const std::vector<bool>& used,
-                               std::vector<double>& theta, std::vector<double>& factor) const;
+                               const std::vector<bool>& trusted, std::vector<double>& theta,
+                               std::vector<double>& factor) const;
 
     CostBook groups_;
     FitOptions options_;

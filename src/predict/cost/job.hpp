@@ -41,13 +41,18 @@ struct TrainingJob {
     }
 };
 
+// DeepSpeed's bf16 optimizer adds finished 16-bit gradients to fp32 sums in a pass of its own.
+[[nodiscard]] inline bool keeps_gradient_copy(const TrainingJob& job) {
+    return job.framework == "deepspeed" && job.dtype == model::Dtype::kBf16;
+}
+
 // Bytes per parameter under the job's formats. All of training in fp16 keeps 16-bit gradients; in
 // bf16 they are summed in fp32, and DeepSpeed keeps the 16-bit ones beside the sums.
 [[nodiscard]] inline parallel::MemoryConstants memory_constants(const TrainingJob& job) {
     parallel::MemoryConstants constants;
     if (job.dtype == model::Dtype::kFp16)
         constants.gradient = 2.0;
-    else if (job.framework == "deepspeed")
+    else if (keeps_gradient_copy(job))
         constants.gradient = 6.0;
     return constants;
 }

@@ -23,6 +23,7 @@ constexpr double kAttentionRecompute = 1.25;  // five products backward where th
 constexpr double kCastBytes = 4.0;            // read 16-bit, write it and its transpose in 8
 constexpr double kLookUpShare = 0.5;  // of streaming bandwidth that rows gathered by index reach
 constexpr double kUnfusedKernels = 4.0;
+constexpr double kCopyBytes = 2.0;  // a 16-bit gradient beside its fp32 sum, written and read again
 
 struct Merge {
     std::array<std::string_view, 3> names;
@@ -105,6 +106,7 @@ OperatorWork plain_work(const Operator& op) {
             break;
         case OperatorKind::kPermute:
         case OperatorKind::kRouter: work.family = OperatorWork::Class::kPermute; break;
+        case OperatorKind::kCrossEntropy: work.family = OperatorWork::Class::kLoss; break;
         case OperatorKind::kEmbedding: work.family = OperatorWork::Class::kRandom; break;
         case OperatorKind::kOptimizer: work.family = OperatorWork::Class::kUpdate; break;
         default: work.family = OperatorWork::Class::kStream; break;
@@ -118,7 +120,7 @@ OperatorWork plain_work(const Operator& op) {
 
 double cast_factor(LinearFormat format) {
     switch (format) {
-        case LinearFormat::kFp8Rowwise: return 2.2;  // a pass over each row before the cast
+        case LinearFormat::kFp8Rowwise: return 3.0;  // scales along rows, and along columns again
         case LinearFormat::kFp8Block: return 1.5;
         case LinearFormat::kMxFp8:
         case LinearFormat::kFp4: return 1.25;
@@ -152,7 +154,8 @@ double matrix_seconds(const OperatorWork& work, const Machine& machine, const Tr
     const double cast_s = work.cast_elements * kCastBytes * machine.c(kCastTraffic) *
                           cast_factor(job.linear) / machine.memory_rate();
     // Sums over micro-batches are read and written, in fp32 unless all of training is in fp16.
-    const double sum_bytes = 2.0 * (job.dtype == model::Dtype::kFp16 ? 2.0 : 4.0);
+    const double sum_bytes = 2.0 * (job.dtype == model::Dtype::kFp16 ? 2.0 : 4.0) +
+                             (keeps_gradient_copy(job) ? 2.0 * kCopyBytes : 0.0);
     const double sum_s =
         work.accumulated * sum_bytes * machine.c(kAccumulate) / machine.memory_rate();
     return std::max(flop_s, byte_s) + cast_s + sum_s;
@@ -219,6 +222,10 @@ double seconds_of(const OperatorWork& work, const Machine& machine, const Traini
         case OperatorWork::Class::kStream:
             seconds = work.bytes * machine.c(kTraffic) *
                       (job.compiled ? machine.c(kCompiledTraffic) : 1.0) / machine.memory_rate();
+            break;
+        case OperatorWork::Class::kLoss:
+            seconds =
+                work.bytes * (job.compiled ? 1.0 : machine.c(kLossTraffic)) / machine.memory_rate();
             break;
         case OperatorWork::Class::kPermute:
             seconds = work.bytes * machine.c(kPermuteTraffic) / machine.memory_rate();

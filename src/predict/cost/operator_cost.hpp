@@ -16,6 +16,7 @@ struct OperatorWork {
         kGrouped,
         kAttention,  // core attention, fused or not
         kStream,     // bound by memory traffic
+        kLoss,       // softmax and cross entropy over the vocabulary
         kPermute,
         kRandom,  // table look-ups
         kUpdate,  // clip and optimizer: counted per parameter by the step

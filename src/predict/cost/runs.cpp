@@ -258,7 +258,13 @@ Plan read_plan(const Json& setup, const std::string& framework, std::int64_t lay
     const Json& overlap = part(setup, "overlap");
     const bool gathers = plan.sharding == Sharding::kZero3 || plan.sharding == Sharding::kHsdp;
     plan.overlap_tp = flag(overlap, "tp").value_or(false) && plan.tp > 1;
-    plan.overlap_dp = flag(overlap, "dp").value_or(gathers);
+    // Sharded optimizers exchange beside the last backward since about 2023.
+    constexpr std::int64_t kOverlapIsUsual = 2023;
+    const bool usual = (plan.sharding == Sharding::kZero1 || plan.sharding == Sharding::kZero2) &&
+                       whole(setup, "year").value_or(0) >= kOverlapIsUsual;
+    plan.overlap_dp = flag(overlap, "dp").value_or(gathers || usual);
+    // DeepSpeed's pipeline sends and receives one after the other.
+    plan.duplex_p2p = framework != "deepspeed";
     plan.overlap_pp = flag(overlap, "pp").value_or(plan.vpp > 1);
     plan.overlap_cp = flag(overlap, "cp").value_or(true);
     plan.overlap_ep = flag(overlap, "ep").value_or(false);

@@ -173,7 +173,9 @@ private:
         times.send.resize(count);
         times.pair_saving = 0.0;
         transfer_ = transfer_seconds();
-        const double held = plan_.pp > 1 ? transfer_ * machine_.c(kPpExposed) : 0.0;
+        // A stack that sends and receives between two passes holds the rank all the time.
+        const double held = transfer_ * (plan_.overlap_pp ? machine_.c(kPpExposed) : 1.0);
+        const bool both_ends = !plan_.overlap_pp && !plan_.duplex_p2p;
         sum_ = StageSeconds{};
         held_ = 0.0;
         StageSeconds priced;
@@ -184,14 +186,16 @@ private:
                               !stage.embedding && !space_.stages[i - 1].embedding && !stage.head &&
                               stage.mtp_layers == 0;
             if (!same) priced = price(stage);
-            // A rank holds its boundary's transfer unless the stage is an end.
-            const double forward_held = i + 1 < count ? held : 0.0;
-            const double backward_held = i > 0 ? held : 0.0;
+            // A rank is held by what it sends, and by what it receives unless that comes meanwhile.
+            const double after = i + 1 < count ? held : 0.0;
+            const double before = i > 0 ? held : 0.0;
+            const double forward_held = after + (both_ends ? before : 0.0);
+            const double backward_held = before + (both_ends ? after : 0.0);
             times.forward[i] = priced.forward.total() + priced.fsdp_forward + forward_held;
             times.input_gradient[i] =
                 priced.input.total() + priced.recompute + priced.fsdp_backward + backward_held;
             times.weight_gradient[i] = priced.weight.total();
-            times.send[i] = transfer_;
+            times.send[i] = plan_.overlap_pp ? transfer_ : 0.0;  // else it is in the passes already
             sum_.forward += priced.forward;
             sum_.input += priced.input;
             sum_.weight += priced.weight;
@@ -355,8 +359,18 @@ private:
         }
         if (!plan_.overlap_dp) return gradients + weights;
         const double contention = machine_.c(kDpContention);
-        return exposed(gradients, load.backward, contention) +
-               exposed(weights, load.forward, contention);
+        const double window = sync_window();
+        return exposed(gradients, window * load.backward, contention) +
+               exposed(weights, window * load.forward, contention);
+    }
+
+    // Micro-batches of work beside which a rank's gradients (and, forward, its parameters) travel:
+    // the last one, and with several chunks a rank, whose micro-batches go round in groups of pp,
+    // the group's passes through all chunks but one.
+    [[nodiscard]] double sync_window() const {
+        const double chunks = static_cast<double>(chunks_);
+        const double group = std::min(static_cast<double>(plan_.pp), steps_);
+        return 1.0 / chunks + (chunks - 1.0) / chunks * group;
     }
 
     // A matrix that first and last stage share is summed between them.

@@ -41,6 +41,52 @@ std::vector<double> leave_out(const Fit& fit, const Fit::Solution& full, const F
     return predicted;
 }
 
+// Learns the other groups and the `k` smallest rows of each group, and judges the group's rest;
+// groups of fewer than k + 3 rows that count are left aside.
+FewRows few_rows(const Fit& fit, const Fit::Solution& full, const Fit::Lines& lines, std::size_t k,
+                 const Which& counts, const std::function<std::string(std::size_t)>& group_of) {
+    constexpr int kIterations = 4;
+    constexpr std::size_t kJudgedMin = 3;
+    constexpr std::size_t kMost = 5;  // the same groups whatever k is
+    std::map<std::string, std::vector<std::size_t>> groups;
+    for (std::size_t r = 0; r < fit.size(); ++r)
+        if (counts(r)) groups[group_of(r)].push_back(r);
+    FewRows out;
+    out.rows = k;
+    std::vector<double> means;
+    for (auto& [name, members] : groups) {
+        if (members.size() < kMost + kJudgedMin) continue;
+        std::stable_sort(members.begin(), members.end(), [&](std::size_t a, std::size_t b) {
+            return fit.run(a).fleet.count < fit.run(b).fleet.count;
+        });
+        std::vector<bool> used(fit.size());
+        std::vector<bool> learnt(fit.size(), false);
+        for (std::size_t r = 0; r < fit.size(); ++r) used[r] = group_of(r) != name;
+        for (std::size_t i = 0; i < k; ++i) used[members[i]] = learnt[members[i]] = true;
+        const auto solution = fit.solve_on(lines, used, full, kIterations, learnt);
+        if (!solution) continue;
+        double mean = 0.0;
+        double bias = 0.0;
+        const double n = static_cast<double>(members.size() - k);
+        for (std::size_t i = k; i < members.size(); ++i) {
+            const std::size_t r = members[i];
+            const double error =
+                100.0 * std::expm1(fit.predict(r, *solution, false) - fit.measured(r));
+            mean += std::abs(error) / n;
+            bias += error / n;
+        }
+        means.push_back(mean);
+        out.mean += mean;
+        out.bias += std::abs(bias);
+    }
+    out.groups = means.size();
+    if (means.empty()) return out;
+    out.mean /= static_cast<double>(means.size());
+    out.bias /= static_cast<double>(means.size());
+    out.median = quantile(means, 0.5);
+    return out;
+}
+
 // |log error| of the rows that `which` picks.
 std::vector<double> sizes_of(const Fit& fit, const std::vector<double>& predicted,
                              const Which& which) {
@@ -153,6 +199,16 @@ Result<Validation> cross_validate(const std::vector<PublishedRun>& runs, const C
     judge("die left out, dense A", die, widths_left_out(fit, die, die_of), dense_a, "20 / - / -");
     judge("vTrain rows, their series left out", series, width, ruler, "12 / - / -");
     judge("vTrain rows, fitted", inside, none, ruler, "8 / 4.5 / -");
+    for (const std::size_t k : {std::size_t{0}, std::size_t{3}, std::size_t{5}}) {
+        FewRows stack = few_rows(fit, *full, lines, k, dense_a, framework_of);
+        stack.of = "framework";
+        stack.gate = k == 0 ? "15" : k == 3 ? "10" : "";
+        v.few_rows.push_back(std::move(stack));
+        FewRows chip = few_rows(fit, *full, lines, k, dense_a, die_of);
+        chip.of = "die";
+        chip.gate = k == 0 ? "20" : k == 5 ? "11" : "";
+        v.few_rows.push_back(std::move(chip));
+    }
     constexpr double kCovered = 0.8;
     v.widths.known = quantile(sizes_of(fit, series, dense), kCovered);
     v.widths.framework_unknown = quantile(sizes_of(fit, framework, dense), kCovered);

@@ -33,6 +33,17 @@ struct Evaluation {
     std::string gate;  // mean / median / P90 that must hold; empty: none
 };
 
+// The rest of a group is predicted after its k smallest runs were learnt from.
+struct FewRows {
+    std::string of;          // "framework", "die"
+    std::size_t rows = 0;    // k
+    std::size_t groups = 0;  // with enough rows
+    double mean = 0.0;       // over groups, of a group's mean absolute error in percent
+    double median = 0.0;     // over groups
+    double bias = 0.0;       // over groups, of the absolute mean signed error
+    std::string gate;
+};
+
 // log(predicted seconds) per run under each way of leaving out; NaN where the run is refused.
 struct Validation {
     std::vector<double> inside;  // fitted on all rows
@@ -42,6 +53,7 @@ struct Validation {
     std::vector<double> width;  // of the 80 % interval beside `series`, found on other series only
     IntervalWidths widths;      // for predictions to come
     std::vector<Evaluation> evaluations;
+    std::vector<FewRows> few_rows;
     CostBook book;  // the constants fitted on all rows, with these widths
 };
 

@@ -38,6 +38,21 @@ void write_evaluations(Page& page, const std::vector<Evaluation>& evaluations) {
     }
 }
 
+void write_few_rows(Page& page, const std::vector<FewRows>& table) {
+    page.line("\n## What a few measured rows are worth\n");
+    page.line(
+        "A framework or die that the fit had never seen, after learning from its k smallest runs "
+        "(`calibrate --from-runs`);\nthe rest of the group is predicted. Over groups of eight and "
+        "more dense A rows, each group counting once.\n");
+    page.line("| new | k | groups | mean error | median group | mean absolute bias | gate |");
+    page.line("|---|---|---|---|---|---|---|");
+    for (const char* of : {"framework", "die"})
+        for (const FewRows& one : table)
+            if (one.of == of)
+                page.line("| {} | {} | {} | {:.1f} | {:.1f} | {:.1f} | {} |", one.of, one.rows,
+                          one.groups, one.mean, one.median, one.bias, one.gate);
+}
+
 void write_peers(Page& page, const std::vector<PeerScore>& peers,
                  const std::vector<ScoreRow>& left_out, const std::vector<ScoreRow>& fitted) {
     page.line("\n## Side by side with peers\n");
@@ -145,6 +160,7 @@ std::string validation_page(const std::vector<PublishedRun>& runs, const Validat
         "interval of a\nrow that is left out is as wide as 80 % of the errors on *other* "
         "series (frameworks, dies).\n");
     write_evaluations(page, v.evaluations);
+    write_few_rows(page, v.few_rows);
     const Score fitted = score_predictions(runs, v.inside, v.width);
     write_peers(page, peers, score.rows, fitted.rows);
     write_slopes(page, score.slopes);

@@ -60,6 +60,7 @@ struct Plan {
     bool overlap_tp = false;
     bool overlap_dp = true;
     bool overlap_pp = true;
+    bool duplex_p2p = true;  // without overlap: an activation leaves while a gradient arrives
     bool overlap_cp = true;
     bool overlap_ep = false;
 

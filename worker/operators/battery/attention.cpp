@@ -5,6 +5,8 @@
 #include <torch/csrc/autograd/autograd.h>
 
 #include <cmath>
+#include <numeric>
+#include <vector>
 
 #include "worker/operators/battery/batteries.hpp"
 #include "worker/operators/battery/rows.hpp"
@@ -160,6 +162,49 @@ void ask_batches(Bench& bench, const Heads& heads, c10::ScalarType dtype) {
     });
 }
 
+// Sequences packed into one, each seeing its own past alone: the same as each by itself, and what
+// stands in a neighbour must not matter: not one bit.
+void ask_packed(Bench& bench, std::vector<std::int64_t> lengths, const Heads& shape,
+                c10::ScalarType dtype) {
+    Heads heads = shape;
+    heads.batch = 1;
+    heads.queries = heads.keys = std::accumulate(lengths.begin(), lengths.end(), std::int64_t{0});
+    bench.ask(name_for(fmt::format("packed {}", lengths.size()), heads, dtype), [&] {
+        const Operands x = drawn(bench, heads, dtype);
+        at::Tensor allowed =
+            at::zeros({1, 1, heads.queries, heads.keys}, at::TensorOptions(at::kBool));
+        std::int64_t begin = 0;
+        for (const std::int64_t length : lengths) {
+            const at::Tensor own = at::ones({length, length}, at::TensorOptions(at::kBool)).tril();
+            allowed[0][0].narrow(0, begin, length).narrow(1, begin, length).copy_(own);
+            begin += length;
+        }
+        const bool grouped = heads.heads != heads.key_heads;
+        const auto put = [&](const at::Tensor& t) { return bench.put(t); };
+        const auto together = [&](const Operands& from) {
+            return attend(map(from, put), Mask::kBool, bench.put(allowed), grouped);
+        };
+        const at::Tensor packed = bench.fetch(together(x));
+        begin = 0;
+        for (std::size_t i = 0; i < lengths.size(); ++i) {
+            const auto one = [&](const at::Tensor& t) { return t.narrow(2, begin, lengths[i]); };
+            const at::Tensor want =
+                written_out(map(map(x, one), [](const at::Tensor& t) { return t.to(at::kDouble); }),
+                            Mask::kCausal, {});
+            bench.within(one(packed), want, tolerance_for(want, dtype),
+                         fmt::format("sequence {}", i));
+            begin += lengths[i];
+        }
+        Operands changed = map(x, [](const at::Tensor& t) { return t.clone(); });
+        const std::int64_t last = lengths.back();
+        changed.key.narrow(2, heads.keys - last, last).mul_(-3.0);
+        changed.value.narrow(2, heads.keys - last, last).add_(50.0);
+        const std::int64_t before = heads.keys - last;
+        const at::Tensor same = bench.fetch(together(changed).narrow(2, 0, before).contiguous());
+        bench.equal(same, packed.narrow(2, 0, before).contiguous(), "a neighbour shows");
+    });
+}
+
 // Scores so far apart that one probability is one.
 void ask_peaked(Bench& bench, const Heads& heads, c10::ScalarType dtype) {
     bench.ask(name_for("peaked", heads, dtype), [&] {
@@ -234,6 +279,8 @@ void attention(Bench& bench) {
         ask_unity(bench, {2, 2, 2, 200, 200, 64}, dtype);
         ask_unity(bench, {1, 1, 1, 1100, 1100, 32}, dtype);
         ask_batches(bench, {3, 2, 2, 50, 50, 32}, dtype);
+        ask_packed(bench, {1, 31, 64, 17}, {1, 2, 2, 0, 0, 32}, dtype);
+        ask_packed(bench, {100, 7, 3}, {1, 4, 2, 0, 0, 64}, dtype);
         ask_peaked(bench, {1, 2, 2, 60, 60, 64}, dtype);
     }
 }

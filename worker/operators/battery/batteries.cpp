@@ -8,6 +8,8 @@
 
 #include "base/text.hpp"
 #include "worker/operators/dtype.hpp"
+#include "worker/operators/family.hpp"
+#include "worker/operators/recorder.hpp"
 
 namespace ascertain::operators {
 namespace battery {
@@ -62,6 +64,35 @@ Result<Battery> battery_from(const Json& params) {
         std::string(kWhere)};
 }
 
+constexpr std::size_t kCallsShown = 8;
+
+// Whether a call is the device's: references are in fp64, and inputs are drawn and moved.
+bool is_under_test(const RecordedCall& call) {
+    if (!call.compute || !call.call_case || family_of(call.op) == Family::kRandom) return false;
+    if (call.op == "aten::copy_" || call.op == "aten::_to_copy") return false;
+    for (const Argument& argument : call.call_case->arguments) {
+        const auto* spec = std::get_if<TensorSpec>(&argument);
+        if (spec != nullptr && at::isFloatingType(spec->dtype)) return spec->dtype != at::kDouble;
+    }
+    return false;
+}
+
+// The operator calls that a question makes, as cases: what a vendor is shown of it.
+Json calls_of(worker::Session& session, const Battery& asked, Bench::Request request,
+              const std::string& question) {
+    request.question = question;
+    Recorder recorder(session.device, /*keep_times=*/false);
+    recorder.set_phase("battery");
+    Bench bench(session, std::move(request));
+    asked.run(bench);
+    Json calls = Json::array();
+    for (const RecordedCall& call : recorder.stop().calls) {
+        if (calls.size() < kCallsShown && is_under_test(call))
+            calls.push_back(to_json(*call.call_case));
+    }
+    return calls;
+}
+
 }  // namespace
 
 std::span<const Battery> batteries() {
@@ -98,9 +129,14 @@ Result<Json> numerics(worker::Session& session, const Json& params) {
     const Result<std::optional<Tamper>> tamper = tamper_from(params);
     if (!tamper) return tamper.error();
     request.tamper = *tamper;
-    battery::Bench bench(session, std::move(request));
+    battery::Bench bench(session, request);
     chosen->run(bench);
-    return bench.result();
+    Json result = bench.result();
+    if (!result["failures"].empty() && !request.tamper) {
+        result["calls"] = battery::calls_of(session, *chosen, std::move(request),
+                                            result["failures"][0].value("question", ""));
+    }
+    return result;
 }
 
 }  // namespace ascertain::operators

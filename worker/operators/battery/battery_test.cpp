@@ -1,6 +1,7 @@
 // The batteries on this machine's CPU, which is healthy, and on a CPU that answers wrongly.
 #include "worker/operators/battery/batteries.hpp"
 
+#include <ATen/Parallel.h>
 #include <gmock/gmock.h>
 
 #include <string>
@@ -30,7 +31,18 @@ bool passes(const Json& result) {
            value(result, "questions") >= 1.0;
 }
 
-class EveryBattery : public ::testing::TestWithParam<std::string_view> {};
+// On one thread: threads that share their cores with another test wait for each other, and the
+// battery of times would measure the machine.
+class EveryBattery : public ::testing::TestWithParam<std::string_view> {
+protected:
+    void SetUp() override {
+        if (GetParam() == "timing") at::set_num_threads(1);
+    }
+    void TearDown() override { at::set_num_threads(threads_); }
+
+private:
+    int threads_ = at::get_num_threads();
+};
 
 TEST_P(EveryBattery, FindsNothingOnAHealthyCpu) {
     const Result<Json> result = ask(GetParam());

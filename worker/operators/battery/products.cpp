@@ -210,6 +210,49 @@ void ask_width(Bench& bench, std::int64_t k, std::int64_t middle, c10::ScalarTyp
     });
 }
 
+// A product of one row [1, terms..., -1] with ones: what the accumulator makes of `terms` beside a
+// large number. `term` is a product of two numbers that every dtype holds.
+double beside_one(Bench& bench, std::int64_t k, std::int64_t first, std::int64_t count,
+                  double left_term, double right_term, c10::ScalarType dtype) {
+    constexpr std::int64_t kEdge = 16;
+    at::Tensor left = at::zeros({kEdge, k}, at::TensorOptions(dtype));
+    left.select(1, 0).fill_(1.0);
+    left.narrow(1, first, count).fill_(left_term);
+    left.select(1, k - 1).fill_(-1.0);
+    at::Tensor right = at::ones({k, kEdge}, at::TensorOptions(dtype));
+    right.narrow(0, first, count).fill_(right_term);
+    const at::Tensor got = at::mm(bench.put(left), bench.put(right)).cpu().to(at::kDouble);
+    return got[0][0].item<double>();
+}
+
+// How the accumulator rounds, and how it cuts a sum into parts: any way is legal, and two devices
+// that do it differently will never give the same bits. Noted, for comparison; nothing is judged.
+void note_fingerprint(Bench& bench, c10::ScalarType dtype) {
+    bench.measure(fmt::format("fingerprint {}", name_of(dtype)), [&] {
+        constexpr std::int64_t kLength = 66;  // 64 terms between 1 and -1
+        // 1 + 3/4 of a unit of fp32 - 1: four quarters when rounded to nearest, none when cut off,
+        // three when the two ones met first or the sum is wider than fp32.
+        const double quarters =
+            std::ldexp(beside_one(bench, kLength, 1, 1, 3.0 / 4096.0, 0x1p-13, dtype), 25);
+        std::string rounding = fmt::format("{} quarters of a unit", quarters);
+        if (quarters == 4.0) rounding = "to nearest";
+        if (quarters == 0.0) rounding = "cut off";
+        if (quarters == 3.0) rounding = "none: kept apart, or wider than fp32";
+        bench.note(fmt::format("rounding {}", name_of(dtype)), rounding);
+        // Half a unit is lost beside the one; what is left was added up elsewhere first.
+        const double kept =
+            std::ldexp(beside_one(bench, kLength, 1, kLength - 2, 0x1p-12, 0x1p-12, dtype), 24);
+        bench.note(fmt::format("terms_kept_apart {} of 64", name_of(dtype)), kept);
+        const at::Tensor tiny =
+            at::mm(bench.put(at::full({16, 16}, 0x1p-67, at::TensorOptions(at::kBFloat16))),
+                   bench.put(at::full({16, 16}, 0x1p-67, at::TensorOptions(at::kBFloat16))));
+        if (dtype == at::kBFloat16) {
+            bench.note("subnormal_results bf16",
+                       tiny.cpu().ne(0).all().item<bool>() ? "kept" : "flushed to zero");
+        }
+    });
+}
+
 // Results that need the smallest numbers of fp16: flushed, gradients vanish.
 void ask_subnormals(Bench& bench) {
     for (const bool turned : {false, true}) {
@@ -279,6 +322,7 @@ void accumulator(Bench& bench) {
             }
         }
     }
+    for (const c10::ScalarType dtype : dtypes) note_fingerprint(bench, dtype);
     ask_subnormals(bench);
 }
 

@@ -4,7 +4,9 @@
 
 #include <algorithm>
 #include <chrono>
+#include <string>
 #include <thread>
+#include <vector>
 
 #include "worker/operators/battery/batteries.hpp"
 #include "worker/operators/battery/rows.hpp"
@@ -29,41 +31,75 @@ double shortest_s(const Bench& bench, const Row& row, const Tensors& inputs, std
     return best;
 }
 
-}  // namespace
+struct Timed {
+    const Row* row = nullptr;
+    double seconds = 0.0;  // the shortest call seen
+};
 
-void timing(Bench& bench) {
-    struct Timed {
-        std::string name;
-        double seconds = 0.0;
-    };
-    const std::int64_t times = bench.count(5, 20);
-    const c10::ScalarType dtype = bench.dtypes().front();
-    const Shape shape{24, 40, 16};
-    std::vector<Timed> all;
-    for (const Row& row : all_rows()) {
-        if (row.writes) continue;
-        bench.measure(fmt::format("{} {}", row.name, name_of(dtype)), [&] {
-            Tensors inputs;
-            for (const at::Tensor& one : inputs_of(bench, row, shape, dtype)) {
-                inputs.push_back(bench.put(one));
+std::string label(const Row& row, c10::ScalarType dtype) {
+    return fmt::format("{} {}", row.name, name_of(dtype));
+}
+
+Tensors put_inputs(Bench& bench, const Row& row, c10::ScalarType dtype) {
+    Tensors inputs;
+    for (const at::Tensor& one : inputs_of(bench, row, Shape{24, 40, 16}, dtype)) {
+        inputs.push_back(bench.put(one));
+    }
+    return inputs;
+}
+
+// On a busy host every one of a few calls in a row may have waited for a core. A call that is slow
+// by itself stays slow, so what looks slow is called again, after pauses, until one call is quick
+// or the time for all such doubts is over.
+void ask_again(Bench& bench, std::vector<Timed>& all, double limit_s, c10::ScalarType dtype) {
+    constexpr std::chrono::seconds kForAllDoubts{5};
+    constexpr std::chrono::milliseconds kPause{20};
+    const Clock::time_point end = Clock::now() + kForAllDoubts;
+    for (Timed& one : all) {
+        if (one.seconds <= limit_s) continue;
+        bench.measure(label(*one.row, dtype), [&] {
+            const Tensors inputs = put_inputs(bench, *one.row, dtype);
+            while (one.seconds > limit_s && Clock::now() < end) {
+                std::this_thread::sleep_for(kPause);
+                one.seconds = std::min(one.seconds, shortest_s(bench, *one.row, inputs, 1));
             }
-            all.push_back({std::string(row.name), shortest_s(bench, row, inputs, times)});
         });
     }
-    if (all.empty()) return;
+}
+
+double median_s(const std::vector<Timed>& all) {
     std::vector<double> sorted;
     for (const Timed& one : all) sorted.push_back(one.seconds);
     std::ranges::sort(sorted);
-    const double median = sorted[sorted.size() / 2];
+    return sorted[sorted.size() / 2];
+}
+
+}  // namespace
+
+void timing(Bench& bench) {
+    const std::int64_t times = bench.count(5, 20);
+    const c10::ScalarType dtype = bench.dtypes().front();
+    const std::vector<Row> rows = all_rows();
+    std::vector<Timed> all;
+    for (const Row& row : rows) {
+        if (row.writes) continue;
+        bench.measure(label(row, dtype), [&] {
+            const Tensors inputs = put_inputs(bench, row, dtype);
+            all.push_back({&row, shortest_s(bench, row, inputs, times)});
+        });
+    }
+    if (all.empty()) return;
+    const double median = median_s(all);
     bench.note("median_s", median);
     // A call this small is launch and little else; the slowest row makes a dozen calls. Below two
     // milliseconds nothing is worth a word.
     constexpr double kTimes = 100.0;
     constexpr double kFloor_s = 2e-3;
-    const double limit = std::max(kFloor_s, kTimes * median);
+    const double limit_s = std::max(kFloor_s, kTimes * median);
+    ask_again(bench, all, limit_s, dtype);
     for (const Timed& one : all) {
-        bench.ask(fmt::format("time of {}", one.name),
-                  [&] { bench.ratio((one.seconds + bench.delay_s()) / limit, "too slow"); });
+        bench.ask(fmt::format("time of {}", one.row->name),
+                  [&] { bench.ratio((one.seconds + bench.delay_s()) / limit_s, "too slow"); });
     }
 }
 

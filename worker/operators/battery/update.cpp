@@ -2,7 +2,9 @@
 #include <ATen/ATen.h>
 #include <fmt/format.h>
 
+#include <array>
 #include <cmath>
+#include <optional>
 
 #include "worker/operators/battery/batteries.hpp"
 #include "worker/operators/battery/rows.hpp"
@@ -177,6 +179,47 @@ void ask_scaler(Bench& bench) {
         bench.equal(scale_after(1.0), at::full({}, 512.0), "halved");
         bench.equal(scale_after(0.0), at::full({}, 2048.0), "doubled");
     });
+    bench.ask("the scale grows after so many clean steps, counted from the last overflow", [&] {
+        at::Tensor scale = bench.put(at::full({}, 1024.0));
+        at::Tensor growth = bench.put(at::zeros({}, at::TensorOptions(at::kInt)));
+        constexpr std::array<bool, 8> kOverflows{false, false, true,  false,
+                                                 false, false, false, true};
+        // Interval 3, back-off a half, growth two: worked out by hand.
+        constexpr std::array<double, 8> kScales{1024, 1024, 512, 512, 512, 1024, 1024, 512};
+        for (std::size_t i = 0; i < kOverflows.size(); ++i) {
+            const at::Tensor seen = bench.put(at::full({}, kOverflows[i] ? 1.0 : 0.0));
+            at::_amp_update_scale_(scale, growth, seen, 2.0, 0.5, 3);
+            bench.equal(bench.fetch(scale), at::full({}, kScales[i]), fmt::format("step {}", i));
+        }
+    });
+}
+
+// A step with an overflow must not be taken, and a scaled gradient must be unscaled by the fused
+// optimizer itself.
+void ask_skipped_step(Bench& bench) {
+    bench.ask("the fused optimizer skips a step that overflowed, and unscales", [&] {
+        const at::Tensor start = bench.normal({33, 65}, at::kFloat);
+        const at::Tensor gradient = bench.normal({33, 65}, at::kFloat).mul(0.1);
+        const auto stepped = [&](double scale, std::optional<double> found) {
+            Tensors value{bench.put(start)};
+            const Tensors there{bench.put(gradient.mul(scale))};
+            Tensors first{at::zeros_like(value[0])};
+            Tensors second{at::zeros_like(value[0])};
+            const Tensors steps{bench.put(at::ones({}))};
+            std::optional<at::Tensor> of_scale;
+            std::optional<at::Tensor> overflow;
+            if (found) {
+                of_scale = bench.put(at::full({1}, scale));
+                overflow = bench.put(at::full({1}, *found));
+            }
+            at::_fused_adamw_(value, there, first, second, {}, steps, kRate, kBeta1, kBeta2, kDecay,
+                              kEpsilon, /*amsgrad=*/false, /*maximize=*/false, of_scale, overflow);
+            return bench.fetch(value[0]);
+        };
+        bench.equal(stepped(1024.0, 1.0), start, "a step that overflowed was taken");
+        // Scaling by a power of two is exact.
+        bench.equal(stepped(1024.0, 0.0), stepped(1.0, std::nullopt), "not unscaled");
+    });
 }
 
 // NaN and infinity must come through whatever a training step does with them.
@@ -238,6 +281,7 @@ void optimizer(Bench& bench) {
 
 void overflow(Bench& bench) {
     ask_scaler(bench);
+    ask_skipped_step(bench);
     std::vector<c10::ScalarType> dtypes = bench.dtypes();
     if (dtypes.front() != at::kHalf) dtypes.push_back(at::kHalf);
     for (const c10::ScalarType dtype : dtypes) ask_passage(bench, dtype);

@@ -7,8 +7,6 @@
 #include <chrono>
 #include <cstdlib>
 #include <deque>
-#include <fstream>
-#include <iterator>
 #include <map>
 #include <optional>
 #include <thread>
@@ -17,8 +15,8 @@
 #include "base/random.hpp"
 #include "base/text.hpp"
 #include "defects/counts.hpp"
-#include "defects/read.hpp"
 #include "defects/when.hpp"
+#include "worker/host/armed.hpp"
 #include "worker/training/planted/offers.hpp"
 
 namespace ascertain::training::planted {
@@ -83,30 +81,17 @@ bool is_offered(const defects::Rule& rule, const std::string& point) {
     return std::ranges::find(kinds, rule.does.kind) != kinds.end();
 }
 
-Result<std::string> contents(const std::string& path) {
-    std::ifstream file(path, std::ios::binary);
-    std::string text{std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
-    if (file) return text;
-    return Error{ErrorCode::kEnvironment, "the defect file cannot be read", path};
-}
-
 }  // namespace
 
 Result<void> arm(at::Device device) {
     State& all = state();
     all.rules.clear();
     all.counts = defects::Counts();
-    const char* path = std::getenv(defects::kFileVariable);
-    if (path == nullptr || *path == '\0') return {};
-    const Result<std::string> text = contents(path);
-    if (!text) return text.error();
-    const auto read = defects::read_defects(*text, path, {});
+    const auto read = worker::armed_defects();
     if (!read) return read.error();
     all.device = device;
-    std::vector<std::string> ids;
     for (std::size_t place = 0; place < read->size(); ++place) {
         const defects::Defect& defect = (*read)[place];
-        ids.push_back(defect.id);
         for (const defects::Rule& rule : defect.rules) {
             if (rule.where.place != defects::Place::kPoint) continue;
             for (const std::string& point : offered_points()) {
@@ -116,9 +101,8 @@ Result<void> arm(at::Device device) {
             }
         }
     }
-    const char* counts = std::getenv(defects::kCountsVariable);
-    if (all.rules.empty() || counts == nullptr || *counts == '\0') return {};
-    auto opened = defects::Counts::open(counts, ids);
+    if (all.rules.empty()) return {};
+    auto opened = worker::armed_counts(*read);
     if (!opened) return opened.error();
     all.counts = *std::move(opened);
     return {};

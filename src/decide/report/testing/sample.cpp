@@ -486,6 +486,13 @@ Sample failing_device() {
                  "` ranks known causes.",
              check.records});
     }
+    verdict.context["causes_compared"] = 97;
+    verdict.context["causes"] = {{{"id", "TT-004"},
+                                  {"class", "precision"},
+                                  {"likeness", 0.71},
+                                  {"summary", "Partial sums over k are kept in bf16."},
+                                  {"source", "tt-metal #4711"},
+                                  {"remedy", nullptr}}};
     verdict.waivers = {{"ops.repeat.index_select", "R. Okafor", "2027-01-31",
                         "Not used by the deterministic recipe."}};
     verdict.next_rung = {
@@ -519,6 +526,8 @@ Sample hostile() {
     verdict.scope.devices.push_back(attack);
     verdict.scope.software = {{attack, attack}};
     verdict.next_rung.settles.push_back(attack);
+    verdict.context["causes"] = {
+        attack, 7, {{"id", attack}, {"likeness", attack}, {"remedy", attack}}};
     append(sample, attack, {{"message", attack}});
     append(sample, "attempt", {{"check", 7}});
     return sample;
