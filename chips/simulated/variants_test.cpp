@@ -248,7 +248,7 @@ operators::Case index_add_case() {
 
 double value_in(const Json& observation, const char* name) {
     for (const Json& metric : observation) {
-        if (metric["name"] == name) return metric["value"].get<double>();
+        if (metric["metric"] == name) return metric["value"].get<double>();
     }
     return -1.0;
 }
