@@ -17,6 +17,7 @@
 #include "worker/operators/inputs.hpp"
 #include "worker/operators/prepare.hpp"
 #include "worker/training/job.hpp"
+#include "worker/training/metric.hpp"
 #include "worker/training/requests.hpp"
 #include "worker/training/sides.hpp"
 
@@ -175,15 +176,6 @@ Thirds thirds(const std::vector<Round>& rounds, Of of) {
         last.push_back(of(rounds[rounds.size() - 1 - i]));
     }
     return {median(std::move(first)), median(std::move(last))};
-}
-
-Metric metric_of(const char* name, double value, const char* unit, std::size_t n) {
-    Metric metric;
-    metric.metric = name;
-    metric.value = value;
-    metric.unit = unit;
-    metric.n = static_cast<std::int64_t>(n);
-    return metric;
 }
 
 Observation observation_of(const Soak& soak, std::size_t distinct) {

@@ -8,6 +8,7 @@
 
 #include "base/observation.hpp"
 #include "worker/training/job.hpp"
+#include "worker/training/metric.hpp"
 #include "worker/training/publish.hpp"
 #include "worker/training/requests.hpp"
 #include "worker/training/sides.hpp"
@@ -76,15 +77,6 @@ Run run_steps(Trainer& trainer, std::int64_t steps, std::int64_t held_out_batche
     run.held_out_losses = trainer.held_out_losses(held_out_batches);
     run.seconds = seconds_since(begin);
     return run;
-}
-
-Metric metric_of(std::string name, double value, std::string unit, std::size_t n) {
-    Metric metric;
-    metric.metric = std::move(name);
-    metric.value = value;
-    metric.unit = std::move(unit);
-    metric.n = static_cast<std::int64_t>(n);
-    return metric;
 }
 
 Observation observation_of(const Run& run, double tokens_per_step) {

@@ -12,6 +12,7 @@
 #include "base/text.hpp"
 #include "worker/training/checkpoint.hpp"
 #include "worker/training/job.hpp"
+#include "worker/training/metric.hpp"
 #include "worker/training/requests.hpp"
 #include "worker/training/sides.hpp"
 
@@ -145,14 +146,6 @@ Result<void> save(const Trainer& trainer, const Plan& plan, const std::filesyste
     ++saved.count;
     retain_checkpoints(run, kKept);
     return {};
-}
-
-Metric metric_of(std::string name, double value, std::string unit) {
-    Metric metric;
-    metric.metric = std::move(name);
-    metric.value = value;
-    metric.unit = std::move(unit);
-    return metric;
 }
 
 }  // namespace

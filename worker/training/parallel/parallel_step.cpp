@@ -11,6 +11,7 @@
 #include "base/observation.hpp"
 #include "worker/collectives/group.hpp"
 #include "worker/training/job.hpp"
+#include "worker/training/metric.hpp"
 #include "worker/training/parallel/fabric_exchange.hpp"
 #include "worker/training/parallel/pipeline.hpp"
 #include "worker/training/parallel/sharded_optimizer.hpp"
@@ -136,14 +137,6 @@ Result<double> compare_weights(const Job& job, const ModelOptions& options, Exch
     }
     const double relative = std::sqrt(apart / total);
     return std::isfinite(relative) ? relative : 1e30;
-}
-
-Metric metric_of(std::string name, double value, std::string unit) {
-    Metric metric;
-    metric.metric = std::move(name);
-    metric.value = value;
-    metric.unit = std::move(unit);
-    return metric;
 }
 
 Json answer_of(const Found& found, const collectives::Fabric& fabric) {
