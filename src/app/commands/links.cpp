@@ -3,7 +3,6 @@
 #include <memory>
 
 #include "app/commands/all.hpp"
-#include "app/exit_codes.hpp"
 #include "app/qualify/run.hpp"
 
 namespace ascertain::app {
@@ -23,10 +22,6 @@ Run declare_links(CLI::App& flags) {
                  "links needs two ranks at least: name several devices with --device, or several "
                  "processes on one with --ranks",
                  ""});
-        }
-        if (options->resume && options->out.empty()) {
-            return terminal.complain(
-                {ErrorCode::kUsage, "--resume needs --out DIR, the run to go on with", ""});
         }
         return qualify(terminal, home, *options);
     };

@@ -31,11 +31,6 @@ Run declare_ops(CLI::App& flags) {
                 {ErrorCode::kUsage, "--module has cases of its own: leave out --cases", ""});
             return kExitUsage;
         }
-        if (options->resume && options->out.empty()) {
-            terminal.complain(
-                {ErrorCode::kUsage, "--resume needs --out DIR, the run to go on with", ""});
-            return kExitUsage;
-        }
         return qualify(terminal, home, *options);
     };
 }

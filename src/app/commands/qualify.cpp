@@ -3,7 +3,6 @@
 #include <memory>
 
 #include "app/commands/all.hpp"
-#include "app/exit_codes.hpp"
 #include "app/qualify/run.hpp"
 
 namespace ascertain::app {
@@ -13,11 +12,6 @@ Run declare_qualify(CLI::App& flags) {
     options->command = flags.get_name();
     add_qualify_flags(flags, *options);
     return [options](Terminal& terminal, const Home& home) {
-        if (options->resume && options->out.empty()) {
-            terminal.complain(
-                {ErrorCode::kUsage, "--resume needs --out DIR, the run to go on with", ""});
-            return kExitUsage;
-        }
         return qualify(terminal, home, *options);
     };
 }

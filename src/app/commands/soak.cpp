@@ -4,7 +4,6 @@
 #include <string>
 
 #include "app/commands/all.hpp"
-#include "app/exit_codes.hpp"
 #include "app/qualify/run.hpp"
 #include "base/units.hpp"
 
@@ -31,10 +30,6 @@ Run declare_soak(CLI::App& flags) {
             return terminal.complain({ErrorCode::kUsage, "--for takes from 1 s to 90 d", *length});
         }
         options->soak = *asked;
-        if (options->resume && options->out.empty()) {
-            return terminal.complain(
-                {ErrorCode::kUsage, "--resume needs --out DIR, the run to go on with", ""});
-        }
         return qualify(terminal, home, *options);
     };
 }

@@ -3,26 +3,11 @@
 #include <memory>
 
 #include "app/commands/all.hpp"
-#include "app/exit_codes.hpp"
 #include "app/qualify/run.hpp"
 #include "app/trainer/run.hpp"
 #include "app/trial_save.hpp"
 
 namespace ascertain::app {
-namespace {
-
-// What makes no sense without --command.
-bool brings_trainer_flags(const CLI::App& flags) {
-    for (const char* name : {"--metrics", "--log-pattern", "--loss-name", "--resume-command",
-                             "--reference-command", "--reference-device", "--reference-metrics",
-                             "--replicas", "--margin", "--for", "--silence"}) {
-        if (flags.get_option(name)->count() > 0) return true;
-    }
-    return false;
-}
-
-}  // namespace
-
 Run declare_trial(CLI::App& flags) {
     auto options = std::make_shared<QualifyOptions>();
     auto trainer = std::make_shared<TrainerOptions>();
@@ -51,11 +36,6 @@ Run declare_trial(CLI::App& flags) {
                  ""});
         }
         if (!save->empty()) return save_trial(terminal, home, *options, *save);
-        if (options->resume && options->out.empty()) {
-            terminal.complain(
-                {ErrorCode::kUsage, "--resume needs --out DIR, the run to go on with", ""});
-            return kExitUsage;
-        }
         return qualify(terminal, home, *options);
     };
 }

@@ -100,9 +100,11 @@ double worst_left_out_miss(const std::vector<TimedGemm>& cases) {
     return worst;
 }
 
-Json basis_of(const cost::StepCost& step) {
+}  // namespace
+
+Json basis_json(const std::vector<cost::Basis>& basis) {
     Json list = Json::array();
-    for (const auto& item : step.basis) {
+    for (const auto& item : basis) {
         list.push_back({{"name", item.name},
                         {"value", finite_or_null(item.value)},
                         {"unit", item.unit},
@@ -111,8 +113,6 @@ Json basis_of(const cost::StepCost& step) {
     }
     return list;
 }
-
-}  // namespace
 
 std::vector<evidence::Prediction> fleet_predictions(const Situation& situation,
                                                     const std::vector<StageForecast>& stages) {
@@ -132,7 +132,7 @@ std::vector<evidence::Prediction> fleet_predictions(const Situation& situation,
                                .high = best.cost.high_s,
                                .unit = "s",
                                .calibrated = false,
-                               .basis = basis_of(best.cost)});
+                               .basis = basis_json(best.cost.basis)});
         predictions.push_back({.id = "fleet.memory." + kind,
                                .check = "",
                                .device = fleet,
@@ -142,7 +142,7 @@ std::vector<evidence::Prediction> fleet_predictions(const Situation& situation,
                                .high = best.cost.memory_high_bytes,
                                .unit = "B",
                                .calibrated = false,
-                               .basis = basis_of(best.cost)});
+                               .basis = basis_json(best.cost.basis)});
     }
     return predictions;
 }

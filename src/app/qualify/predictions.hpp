@@ -11,6 +11,9 @@
 
 namespace ascertain::app {
 
+// What a prediction rests on, as evidence holds it.
+[[nodiscard]] Json basis_json(const std::vector<cost::Basis>& basis);
+
 // Step time and memory per device of every stage on the fleet: nobody measures them on a low rung,
 // so they block nothing there.
 [[nodiscard]] std::vector<evidence::Prediction> fleet_predictions(

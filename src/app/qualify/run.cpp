@@ -341,6 +341,10 @@ int conclude(Terminal& terminal, const Home& home, const evidence::Store& store,
 
 int qualify(Terminal& terminal, const Home& home, const QualifyOptions& asked) {
     QualifyOptions options = asked;
+    if (options.resume && options.out.empty()) {
+        return terminal.complain(
+            {ErrorCode::kUsage, "--resume needs --out DIR, the run to go on with", ""});
+    }
     Earlier earlier;
     std::optional<evidence::Store> store;
     if (options.resume) {

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <array>
 
+#include "app/qualify/predictions.hpp"
 #include "predict/cost/collective.hpp"
 #include "predict/goodput/counts.hpp"
 
@@ -28,18 +29,6 @@ std::vector<Group> groups_of(const parallel::Plan& plan) {
             {"cp", number(plan.cp), model},
             {"dp", number(plan.dp), model * number(plan.cp)},
             {"ep", number(plan.ep), std::max(1.0, number(plan.etp))}};
-}
-
-Json basis_json(const std::vector<cost::Basis>& basis) {
-    Json list = Json::array();
-    for (const auto& item : basis) {
-        list.push_back({{"name", item.name},
-                        {"value", finite_or_null(item.value)},
-                        {"unit", item.unit},
-                        {"kind", item.kind},
-                        {"source", item.source}});
-    }
-    return list;
 }
 
 // What a collective's time rests on: rates of links and ports, and the fitted shares of them.

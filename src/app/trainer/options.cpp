@@ -3,9 +3,20 @@
 #include <CLI/CLI.hpp>
 
 namespace ascertain::app {
+namespace {
+
+constexpr const char* kGroup = "Your own trainer";
+
+}  // namespace
+
+bool brings_trainer_flags(const CLI::App& flags) {
+    const auto given = flags.get_options([](const CLI::Option* option) {
+        return option->get_group() == kGroup && option->count() > 0;
+    });
+    return !given.empty();
+}
 
 void add_trainer_flags(CLI::App& flags, TrainerOptions& options) {
-    const char* const kGroup = "Your own trainer";
     flags
         .add_option("--command", options.command,
                     "Try your trainer instead of ours: a shell command, run here, that reads "

@@ -35,4 +35,7 @@ struct TrainerOptions {
 // Declares the flags that --command brings.
 void add_trainer_flags(CLI::App& flags, TrainerOptions& options);
 
+// Whether one of them was given: without --command they make no sense.
+[[nodiscard]] bool brings_trainer_flags(const CLI::App& flags);
+
 }  // namespace ascertain::app
