@@ -10,7 +10,7 @@
 #include "app/device_hosts.hpp"
 #include "app/interrupt.hpp"
 #include "app/version.hpp"
-#include "measure/device/endpoint.hpp"
+#include "measure/device/name.hpp"
 
 namespace ascertain::app {
 namespace {
@@ -107,8 +107,7 @@ Result<std::vector<std::string>> devices_of_nodes(const std::vector<std::string>
     std::vector<std::string> local;
     for (const std::string& word : asked) {
         if (word != "auto") {
-            const bool here = word.find('/') == std::string::npos || device::is_endpoint(word);
-            (here ? local : devices).push_back(word);
+            (device::is_elsewhere(word) ? devices : local).push_back(word);
             continue;
         }
         for (const auto& node : coordinator.nodes()) {

@@ -14,7 +14,7 @@
 #include "base/text.hpp"
 #include "measure/agents/fleet.hpp"
 #include "measure/device/call_all.hpp"
-#include "measure/device/endpoint.hpp"
+#include "measure/device/name.hpp"
 #include "measure/device/pool.hpp"
 
 namespace ascertain::app {
@@ -72,7 +72,7 @@ Result<std::unique_ptr<device::Workers>> workers_for(const Home& home, const dev
     std::vector<std::string> remote_names;
     std::vector<bool> elsewhere;
     for (const auto& name : names) {
-        elsewhere.push_back(name.find('/') != std::string::npos && !device::is_endpoint(name));
+        elsewhere.push_back(device::is_elsewhere(name));
         if (elsewhere.back()) {
             remote_names.push_back(name);
             continue;

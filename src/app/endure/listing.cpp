@@ -6,9 +6,9 @@
 
 #include "app/endure/claim.hpp"
 #include "app/table.hpp"
+#include "base/device_name.hpp"
 #include "base/units.hpp"
 #include "decide/evidence/records.hpp"
-#include "measure/device/name.hpp"
 
 namespace ascertain::app {
 namespace {
@@ -121,7 +121,7 @@ std::string status_lines(const judge::Verdict& verdict, std::string_view prefix)
 // The CPU and the simulated chip show the method; they are no chips of a fleet.
 bool rehearses(const std::vector<evidence::Attempt>& attempts) {
     return std::ranges::any_of(attempts, [](const evidence::Attempt& attempt) {
-        const auto local = device::local_part(attempt.device);
+        const auto local = local_part(attempt.device);
         const bool own = local.starts_with("cpu") || local.starts_with("simulated");
         return attempt.check.starts_with("soak.") && own;
     });

@@ -8,9 +8,10 @@
 
 #include "app/device_hosts.hpp"
 #include "app/interrupt.hpp"
+#include "base/device_name.hpp"
 #include "measure/agents/fleet.hpp"
 #include "measure/device/call_all.hpp"
-#include "measure/device/endpoint.hpp"
+#include "measure/device/name.hpp"
 
 namespace ascertain::app {
 namespace {
@@ -42,16 +43,12 @@ Result<std::vector<qualification::Rank>> deal_ranks(const CrewQuestion& question
     return ranks;
 }
 
-bool is_elsewhere(const std::string& device) {
-    return device.find('/') != std::string::npos && !device::is_endpoint(device);
-}
-
 // What the device said of itself, under the name that the campaign gives it, with its node.
 Json described(const Crew& crew, const std::string& device, Json description) {
-    if (!crew.nodes || !is_elsewhere(device)) return description;
+    if (!crew.nodes || !device::is_elsewhere(device)) return description;
     description["device"] = device;
     for (const auto& node : crew.nodes->nodes()) {
-        if (node.name != device.substr(0, device.find('/'))) continue;
+        if (node.name != node_of(device)) continue;
         description["node"] = node.name;
         description["host"] = node.host;
     }
@@ -84,7 +81,7 @@ Result<Crew> assemble(const Home& home, const CrewQuestion& question,
     std::vector<bool> elsewhere;
     bool armed = false;
     for (const auto& member : members) {
-        elsewhere.push_back(is_elsewhere(member));
+        elsewhere.push_back(device::is_elsewhere(member));
         if (elsewhere.back()) {
             remote_members.push_back(member);
             continue;

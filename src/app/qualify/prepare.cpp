@@ -12,6 +12,7 @@
 #include "app/prove/shipped.hpp"
 #include "app/qualify/conclude.hpp"
 #include "app/qualify/together.hpp"
+#include "base/device_name.hpp"
 #include "measure/qualification/survey.hpp"
 #include "model/config.hpp"
 #include "model/trial.hpp"
@@ -232,7 +233,7 @@ Result<Preparation> prepare(Terminal& terminal, const Home& home, const QualifyO
     terminal.status("");
     if (!stages) return stages.error();
     const bool on_cpu = std::ranges::any_of(
-        *devices, [](const auto& device) { return device::local_part(device) == "cpu"; });
+        *devices, [](const auto& device) { return local_part(device) == "cpu"; });
     auto narrowed = narrow(*situation, *stages, options.profile, on_cpu);
     if (!narrowed) return narrowed.error();
     auto crew = assemble(home,

@@ -9,9 +9,9 @@
 #include <set>
 
 #include "app/qualify/conversion.hpp"
+#include "base/device_name.hpp"
 #include "decide/evidence/blobs.hpp"
 #include "decide/evidence/verify.hpp"
-#include "measure/device/name.hpp"
 
 namespace ascertain::app {
 namespace {
@@ -32,7 +32,7 @@ std::string text_at_or(const Json& object, std::string_view key, std::string oth
 // Where a device is, whatever the campaign calls its node: host and name there.
 std::string place_of(const Json& description, const std::string& host) {
     const std::string name = text_at_or(description, "device", "");
-    return fmt::format("{} {}", text_at_or(description, "host", host), device::local_part(name));
+    return fmt::format("{} {}", text_at_or(description, "host", host), local_part(name));
 }
 
 Json own_words(Json description) {

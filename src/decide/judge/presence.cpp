@@ -6,13 +6,10 @@
 #include <filesystem>
 #include <optional>
 
+#include "base/device_name.hpp"
+
 namespace ascertain::judge {
 namespace {
-
-// What a device is called on its own node: "cuda:0" of "node1/cuda:0".
-std::string_view local_part(std::string_view name) {
-    return name.substr(name.find('/') + 1);
-}
 
 bool is_simulated(std::string_view device) {
     const std::string_view member = local_part(device);

@@ -7,6 +7,7 @@
 #include <array>
 #include <map>
 
+#include "base/device_name.hpp"
 #include "base/text.hpp"
 #include "decide/report/asked.hpp"
 #include "decide/report/escape.hpp"
@@ -48,13 +49,8 @@ bool any_in(const List& words, std::string_view name) {
         words, [&](std::string_view word) { return name.find(word) != std::string_view::npos; });
 }
 
-// On the node itself the device is called without the node's name.
-std::string local_part(const std::string& device) {
-    return device.substr(device.find('/') + 1);
-}
-
-std::string type_of(const std::string& device) {
-    const std::string local = local_part(device);
+std::string_view type_of(const std::string& device) {
+    const std::string_view local = local_part(device);
     return local.substr(0, local.find(':'));
 }
 
@@ -72,11 +68,12 @@ std::string opening(const CheckVerdict& check, std::string_view what) {
         "{} {} on {}: {}", check.id, judge::name_of(check.status), check.device, check.reason));
     text += comment(what);
     text += "# Usage: python3 SCRIPT [DEVICE]; exit code 0: right, 1: wrong.\nimport sys, torch\n";
-    const std::string type = type_of(check.device);
+    const std::string_view type = type_of(check.device);
     for (const Package& package : kPackages) {
         if (package.type == type)
             text += fmt::format("import {}  # the vendor's package\n", package.import);
     }
+    // On the node itself the device is called without the node's name.
     return text + fmt::format("DEVICE = sys.argv[1] if len(sys.argv) > 1 else \"{}\"\n",
                               local_part(check.device));
 }

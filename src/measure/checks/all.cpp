@@ -4,7 +4,6 @@
 #include <array>
 
 #include "measure/checks/check.hpp"
-#include "measure/checks/handoff_steps.hpp"
 #include "measure/checks/module.hpp"
 #include "measure/checks/ops_battery.hpp"
 #include "measure/checks/steps.hpp"

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <string_view>
 
+#include "base/device_name.hpp"
 #include "measure/checks/answers.hpp"
 
 namespace ascertain::checks {
@@ -14,15 +15,6 @@ constexpr Seconds kStoreDeadline{30.0};
 // A rank that waits answers by itself; what is over for that is lost.
 constexpr Seconds kMargin{5.0};
 constexpr const char* kHere = "127.0.0.1";  // all ranks are processes of this machine
-
-// "node1" and "cuda:0" of "node1/cuda:0"; a device of this machine has no node.
-std::string_view node_of(std::string_view device) {
-    const auto slash = device.find('/');
-    return slash == std::string_view::npos ? std::string_view() : device.substr(0, slash);
-}
-std::string_view local_part(std::string_view device) {
-    return device.substr(device.find('/') + 1);
-}
 
 std::string stage_of(const Json& state) {
     return state.is_object() ? state.value("joining", "") : "";
@@ -98,6 +90,14 @@ Request collective_request(const Context& context, Json params, Seconds expected
             // Ten times what is expected, for a loaded machine, and once the wait for a lost rank.
             .deadline = expected * 10.0 + peer_timeout(context.profile) + kMargin,
             .members = all_ranks(context)};
+}
+
+std::variant<Observation, GiveUp> observation_of_rank(const Answer& answer,
+                                                      std::span<const std::string_view> needed) {
+    if (answer.kind == AnswerKind::kResult) return observation_of(answer, needed);
+    GiveUp why = give_up(answer);
+    why.message = fmt::format("rank {}: {}", answer.member, why.message);
+    return why;
 }
 
 std::optional<GiveUp> no_fabric(const Context& context) {

@@ -30,6 +30,11 @@ namespace ascertain::checks {
 // A collective request to all ranks. `params` holds cases and what else it takes.
 [[nodiscard]] Request collective_request(const Context& context, Json params, Seconds expected);
 
+// The observation of a rank's answer, as observation_of reads it; where there is none, why, with
+// the number of the rank.
+[[nodiscard]] std::variant<Observation, GiveUp> observation_of_rank(
+    const Answer& answer, std::span<const std::string_view> needed);
+
 // Nothing when the fabric that these devices train over is what would be measured; else why not:
 // an accelerator whose data would travel through the host says nothing of its own links.
 [[nodiscard]] std::optional<GiveUp> no_fabric(const Context& context);

@@ -187,11 +187,7 @@ Step handoff(const Context& context, const Json& state, std::span<const Answer> 
     add_metric(all, "logprob_shift", device.shift(), "nat", device);
     add_metric(all, "alone_error_mean", compared.alone.mean(), "nat", compared.alone);
     add_metric(all, "decode_error_mean", compared.decode.mean(), "nat", compared.decode);
-    if (compared.by_length.size() > 1) {
-        add_metric(all, "error_growth_with_length", growth(compared.by_length), "ratio", device);
-    } else {
-        all.push_back(absent_metric("error_growth_with_length", "ratio", "one length was asked"));
-    }
+    add_growth(all, compared.by_length, device);
     return done;
 }
 

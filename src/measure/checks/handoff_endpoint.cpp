@@ -5,8 +5,8 @@
 #include <map>
 
 #include "measure/checks/answers.hpp"
-#include "measure/checks/handoff_steps.hpp"
 #include "measure/checks/scores.hpp"
+#include "measure/checks/steps.hpp"
 
 namespace ascertain::checks {
 namespace {
@@ -99,16 +99,9 @@ Scores where_scored(Scores twin, const Scores& server) {
 std::variant<Compared, GiveUp> compare(const Context& context, const Json& said,
                                        std::span<const Answer> answers) {
     const std::size_t lengths = handoff_lengths(context).size();
-    std::map<std::size_t, Scores> theirs;
-    for (const Answer& answer : answers) {
-        if (answer.kind != AnswerKind::kResult) {
-            return harness_error("the reference could not score: " + answer.message);
-        }
-        const auto read = scores_of(answer.result, "whole");
-        if (!read) return harness_error("the reference's scores are missing");
-        theirs.emplace(answer.request, *read);
-    }
-    if (theirs.size() != 2 * lengths) return harness_error("not every text was scored once");
+    const auto read = scores_by_request(answers, 2 * lengths);
+    if (const auto* reason = std::get_if<GiveUp>(&read)) return *reason;
+    const auto& theirs = std::get<std::map<std::size_t, Scores>>(read);
     Compared compared;
     for (std::size_t i = 0; i < lengths; ++i) {
         const auto own = scores_of(said[i], "whole");
@@ -156,11 +149,7 @@ Observation observe(const Compared& compared) {
         all.push_back(absent_metric("alone_error_mean", "nat",
                                     "the server scores no text that it is handed"));
     }
-    if (compared.by_length.size() > 1) {
-        add_metric(all, "error_growth_with_length", growth(compared.by_length), "ratio", server);
-    } else {
-        all.push_back(absent_metric("error_growth_with_length", "ratio", "one length was asked"));
-    }
+    add_growth(all, compared.by_length, server);
     return all;
 }
 

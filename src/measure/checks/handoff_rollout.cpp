@@ -10,8 +10,8 @@
 #include <map>
 
 #include "measure/checks/answers.hpp"
-#include "measure/checks/handoff_steps.hpp"
 #include "measure/checks/scores.hpp"
+#include "measure/checks/steps.hpp"
 
 namespace ascertain::checks {
 namespace {
@@ -214,18 +214,9 @@ std::vector<std::optional<double>> written_part(const Scores& scores, std::size_
 std::variant<Compared, GiveUp> compare(const Context& context, const RolloutQuestion& question,
                                        const Json& written, std::span<const Answer> answers) {
     const auto writings = writings_of(context);
-    std::map<std::size_t, Scores> scores;
-    for (const Answer& answer : answers) {
-        if (answer.kind != AnswerKind::kResult) {
-            return harness_error("the reference could not score: " + answer.message);
-        }
-        const auto read = scores_of(answer.result, "whole");
-        if (!read) return harness_error("the reference's scores are missing");
-        scores.emplace(answer.request, *read);
-    }
-    if (scores.size() != writings.size() * (question.with_twin ? 2 : 1)) {
-        return harness_error("not every text was scored once");
-    }
+    const auto read = scores_by_request(answers, writings.size() * (question.with_twin ? 2 : 1));
+    if (const auto* reason = std::get_if<GiveUp>(&read)) return *reason;
+    const auto& scores = std::get<std::map<std::size_t, Scores>>(read);
     Compared compared;
     for (std::size_t i = 0; i < writings.size(); ++i) {
         const Json& own = written[i];
@@ -347,13 +338,7 @@ Observation observe(const RolloutQuestion& question, const Compared& compared) {
     add_metric(observation, "rollout_shift", all.shift(), "nat", all);
     add_metric(observation, "effective_sample_share", device.effective_sample_share(), "ratio",
                all);
-    if (compared.by_length.size() > 1) {
-        add_metric(observation, "error_growth_with_length", growth(compared.by_length), "ratio",
-                   all);
-    } else {
-        observation.push_back(
-            absent_metric("error_growth_with_length", "ratio", "one length was asked"));
-    }
+    add_growth(observation, compared.by_length, all);
     return observation;
 }
 

@@ -131,12 +131,7 @@ struct Sums {
 
 std::optional<GiveUp> add_up(std::span<const Answer> answers, Sums& sums) {
     for (const Answer& answer : answers) {
-        if (answer.kind != AnswerKind::kResult) {
-            GiveUp why = give_up(answer);
-            why.message = fmt::format("rank {}: {}", answer.member, why.message);
-            return why;
-        }
-        auto read = observation_of(answer, kNeeded);
+        auto read = observation_of_rank(answer, kNeeded);
         if (auto* broken = std::get_if<GiveUp>(&read)) return std::move(*broken);
         const Observation& observation = std::get<Observation>(read);
         sums.mismatches += find_metric(observation, "mismatches")->value.value_or(0.0);

@@ -112,9 +112,31 @@ void add_metric(Observation& observation, const char* name, double value, const 
     observation.push_back(std::move(metric));
 }
 
-double growth(const std::vector<double>& errors) {
+void add_growth(Observation& observation, const std::vector<double>& errors,
+                const Difference& over) {
+    constexpr const char* kName = "error_growth_with_length";
     constexpr double kNothing = 1e-9;
-    return (errors.back() + kNothing) / (errors.front() + kNothing);
+    if (errors.size() > 1) {
+        const double growth = (errors.back() + kNothing) / (errors.front() + kNothing);
+        add_metric(observation, kName, growth, "ratio", over);
+    } else {
+        observation.push_back(absent_metric(kName, "ratio", "one length was asked"));
+    }
+}
+
+std::variant<std::map<std::size_t, Scores>, GiveUp> scores_by_request(
+    std::span<const Answer> answers, std::size_t texts) {
+    std::map<std::size_t, Scores> scores;
+    for (const Answer& answer : answers) {
+        if (answer.kind != AnswerKind::kResult) {
+            return harness_error("the reference could not score: " + answer.message);
+        }
+        const auto read = scores_of(answer.result, "whole");
+        if (!read) return harness_error("the reference's scores are missing");
+        scores.emplace(answer.request, *read);
+    }
+    if (scores.size() != texts) return harness_error("not every text was scored once");
+    return scores;
 }
 
 }  // namespace ascertain::checks

@@ -4,8 +4,10 @@
 
 #include <array>
 #include <cstddef>
+#include <map>
 #include <optional>
 #include <string>
+#include <variant>
 #include <vector>
 
 #include "measure/checks/check.hpp"
@@ -21,6 +23,11 @@ struct Scores {
 // The scores of one way (`whole`, `alone`, `decode`) of a logprobs answer, or nothing when they are
 // not there.
 [[nodiscard]] std::optional<Scores> scores_of(const Json& result, const char* way);
+
+// The scores of the way `whole` of each answer, by the number of its request; or that the reference
+// could not score, or that not every one of `texts` was scored once.
+[[nodiscard]] std::variant<std::map<std::size_t, Scores>, GiveUp> scores_by_request(
+    std::span<const Answer> answers, std::size_t texts);
 
 // What two sides differ by, over all places that both scored.
 struct Difference {
@@ -58,7 +65,9 @@ inline constexpr std::array kHandoffLengths{16, 32, 64, 128};
 void add_metric(Observation& observation, const char* name, double value, const char* unit,
                 const Difference& over);
 
-// The last error over the first: one for errors that do not grow.
-[[nodiscard]] double growth(const std::vector<double>& errors);
+// Adds error_growth_with_length: the last error over the first, one for errors that do not grow;
+// absent where one length alone was asked.
+void add_growth(Observation& observation, const std::vector<double>& errors,
+                const Difference& over);
 
 }  // namespace ascertain::checks

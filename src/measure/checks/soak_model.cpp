@@ -88,12 +88,7 @@ struct Totals {
 
 std::optional<GiveUp> add_up(std::span<const Answer> answers, Totals& totals) {
     for (const Answer& answer : answers) {
-        if (answer.kind != AnswerKind::kResult) {
-            GiveUp why = give_up(answer);
-            why.message = fmt::format("rank {}: {}", answer.member, why.message);
-            return why;
-        }
-        auto read = observation_of(answer, kNeeded);
+        auto read = observation_of_rank(answer, kNeeded);
         if (auto* broken = std::get_if<GiveUp>(&read)) return std::move(*broken);
         const auto value = [&](std::string_view name) {
             return find_metric(std::get<Observation>(read), name)->value.value_or(0.0);

@@ -6,8 +6,12 @@
 namespace ascertain::checks {
 
 Step device_identity(const Context& context, const Json& state, std::span<const Answer> answers);
+Step handoff_endpoint(const Context& context, const Json& state, std::span<const Answer> answers);
 Step handoff_fp32(const Context& context, const Json& state, std::span<const Answer> answers);
 Step handoff_precision(const Context& context, const Json& state, std::span<const Answer> answers);
+Step handoff_rollout(const Context& context, const Json& state, std::span<const Answer> answers);
+Step handoff_rollout_fp32(const Context& context, const Json& state,
+                          std::span<const Answer> answers);
 Step links_data(const Context& context, const Json& state, std::span<const Answer> answers);
 Step links_pairs(const Context& context, const Json& state, std::span<const Answer> answers);
 Step links_speed(const Context& context, const Json& state, std::span<const Answer> answers);

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "base/text.hpp"
+#include "measure/device/endpoint.hpp"
 
 namespace ascertain::device {
 namespace {
@@ -69,8 +70,8 @@ std::string to_text(const Name& name) {
     return name.node.empty() ? device : fmt::format("{}/{}", name.node, device);
 }
 
-std::string_view local_part(std::string_view name) {
-    return name.substr(name.find('/') + 1);  // the whole where there is none
+bool is_elsewhere(std::string_view name) {
+    return name.find('/') != std::string_view::npos && !is_endpoint(name);
 }
 
 bool shares_host(const Name& name) {

@@ -25,8 +25,8 @@ struct Name {
 // "cpu" for the CPU, else "type:index"; after "node/" where there is a node.
 [[nodiscard]] std::string to_text(const Name& name);
 
-// What the device is called on its own node: "cuda:0" of "node1/cuda:0".
-[[nodiscard]] std::string_view local_part(std::string_view name);
+// True for a device of another node; a server's address names none.
+[[nodiscard]] bool is_elsewhere(std::string_view name);
 
 // True when the device computes on the processors and the memory of its machine, so that work on
 // it disturbs the timing of every other such device there.

@@ -8,10 +8,10 @@
 #include <set>
 #include <utility>
 
+#include "base/device_name.hpp"
 #include "measure/checks/cases.hpp"
 #include "measure/checks/module.hpp"
 #include "measure/device/endpoint.hpp"
-#include "measure/device/name.hpp"
 #include "measure/qualification/filter.hpp"
 
 namespace ascertain::qualification {
@@ -48,7 +48,7 @@ std::shared_ptr<const Subject> campaign_subject(const Survey& survey, const Tria
         for (const Json& one : subject.cases) cases.push_back(one);
     }
     // A CPU has no fast 16-bit arithmetic to show in a free run; the forced comparison covers it.
-    const std::string free_run_dtype = device::local_part(device) == "cpu" ? "fp32" : trial.dtype;
+    const std::string free_run_dtype = local_part(device) == "cpu" ? "fp32" : trial.dtype;
     Subject subject;
     subject.params = {{"dtype", trial.dtype},
                       {"capture", survey.capture},
