@@ -3,10 +3,10 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
-#include <filesystem>
 #include <fstream>
 #include <set>
 
+#include "app/prove/bench.hpp"
 #include "app/prove/results.hpp"
 
 namespace ascertain::app {
@@ -22,10 +22,13 @@ std::vector<CataloguedDefect> some(std::size_t count) {
     return defects;
 }
 
-std::string written(const std::string& text) {
-    const auto path = std::filesystem::temp_directory_path() / "ascertain-catalogue-test.toml";
+// Reads `text` as a file of defects, in a folder of its own: tests run side by side.
+Result<std::vector<CataloguedDefect>> read_text(const std::string& text) {
+    const auto folder = ScratchFolder::make();
+    if (!folder) return folder.error();
+    const auto path = (*folder)->path() + "/defects.toml";
     std::ofstream(path) << text;
-    return path.string();
+    return read_defects(path);
 }
 
 TEST(SelectDefects, by_id_wildcard_class_and_plane) {
@@ -74,14 +77,13 @@ TEST(SelectDefects, a_sample_has_its_size_keeps_the_order_and_follows_the_seed) 
 }
 
 TEST(ReadDefects, each_entry_becomes_a_document_of_its_own) {
-    const auto path = written(
+    const auto defects = read_text(
         "schema = \"ascertain.defect/1\"\n"
         "[[defect]]\nid = \"a\"\nsummary = \"s\"\nsource = \"o\"\nclass = \"race\"\nplane = "
         "\"memory\"\n"
         "[[defect.rule]]\n[defect.rule.where]\noperator = [\"mm\", \"bmm\"]\n[defect.rule.does]\n"
         "kind = \"crash\"\n"
         "[[defect]]\nid = \"b\"\nsummary = \"s\"\nsource = \"o\"\nnot_expressible = \"no way\"\n");
-    const auto defects = read_defects(path);
     ASSERT_TRUE(defects) << defects.error().text();
     ASSERT_EQ(defects->size(), 2u);
     EXPECT_EQ((*defects)[0].operators, "bmm, mm");
@@ -89,7 +91,7 @@ TEST(ReadDefects, each_entry_becomes_a_document_of_its_own) {
     EXPECT_NE((*defects)[0].place.find(":2"), std::string::npos);
     EXPECT_EQ((*defects)[1].document, "");
     // The document of the first reads back as the first alone.
-    const auto alone = read_defects(written((*defects)[0].document));
+    const auto alone = read_text((*defects)[0].document);
     ASSERT_TRUE(alone) << alone.error().text();
     ASSERT_EQ(alone->size(), 1u);
     EXPECT_EQ((*alone)[0].id, "a");
@@ -97,10 +99,10 @@ TEST(ReadDefects, each_entry_becomes_a_document_of_its_own) {
 }
 
 TEST(ReadDefects, errors_name_the_place) {
-    const auto broken = read_defects(written("[[defect]]\nid = \"a\"\nsummary = \n"));
+    const auto broken = read_text("[[defect]]\nid = \"a\"\nsummary = \n");
     ASSERT_FALSE(broken);
     EXPECT_NE(broken.error().where.find(".toml:3"), std::string::npos) << broken.error().where;
-    const auto nameless = read_defects(written("[[defect]]\nsummary = \"s\"\nsource = \"o\"\n"));
+    const auto nameless = read_text("[[defect]]\nsummary = \"s\"\nsource = \"o\"\n");
     ASSERT_FALSE(nameless);
     EXPECT_NE(nameless.error().message.find("\"id\""), std::string::npos);
 }

@@ -2,7 +2,7 @@
 
 #include <gtest/gtest.h>
 
-#include <filesystem>
+#include "app/prove/bench.hpp"
 
 namespace ascertain::app {
 namespace {
@@ -20,11 +20,15 @@ DefectResult result_at(const char* profile, bool caught) {
 
 class Log : public ::testing::Test {
 protected:
-    void SetUp() override { std::filesystem::remove_all(folder_); }
-    void TearDown() override { std::filesystem::remove_all(folder_); }
+    void SetUp() override {
+        auto scratch = ScratchFolder::make();
+        ASSERT_TRUE(scratch) << scratch.error().text();
+        scratch_ = *std::move(scratch);
+        folder_ = scratch_->path() + "/log";
+    }
 
-    const std::string folder_ =
-        (std::filesystem::temp_directory_path() / "ascertain-proof-log-test").string();
+    std::unique_ptr<ScratchFolder> scratch_;
+    std::string folder_;
     const Json question_ = {{"seed", 1}};
 };
 

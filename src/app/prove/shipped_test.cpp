@@ -5,6 +5,7 @@
 #include <filesystem>
 #include <fstream>
 
+#include "app/prove/bench.hpp"
 #include "app/qualify/conclude.hpp"
 
 namespace ascertain::app {
@@ -22,7 +23,9 @@ TEST(ShippedProofs, of_another_criterion_are_stale_and_not_used) {
     const Home source{ASCERTAIN_SOURCE_DIR, "", ""};
     const auto criteria = read_criteria(source);
     ASSERT_TRUE(criteria);
-    const auto folder = std::filesystem::temp_directory_path() / "ascertain-shipped-test";
+    const auto scratch = ScratchFolder::make();
+    ASSERT_TRUE(scratch) << scratch.error().text();
+    const std::filesystem::path folder = (*scratch)->path();
     std::filesystem::create_directories(folder / "data/proofs");
     const Home home{folder.string(), "", ""};
     const auto write = [&](const std::string& key) {
@@ -38,7 +41,6 @@ TEST(ShippedProofs, of_another_criterion_are_stale_and_not_used) {
     ASSERT_EQ(proofs.size(), 1u);
     EXPECT_NE(judge::proof_of(proofs, "ops.numerics.mm"), nullptr);
     EXPECT_EQ(judge::proof_of(proofs, "ops.numericsish"), nullptr);
-    std::filesystem::remove_all(folder);
 }
 
 }  // namespace

@@ -4,7 +4,6 @@
 #include <array>
 
 #include "measure/checks/check.hpp"
-#include "measure/checks/module.hpp"
 #include "measure/checks/ops_battery.hpp"
 #include "measure/checks/steps.hpp"
 #include "measure/checks/trainer.hpp"
@@ -33,9 +32,15 @@ constexpr Definition of_module(std::string_view id, std::string_view asks, doubl
     definition.id = id;
     definition.asks = asks;
     definition.family = id;
+    definition.about_module = true;
     definition.tamper = R"({"kind": "scale", "amount": 0.1})";
     definition.cost = {cost_s};
     definition.step = step;
+    return definition;
+}
+
+constexpr Definition only_on(std::string_view device_type, Definition definition) {
+    definition.device_type = device_type;
     return definition;
 }
 
@@ -154,8 +159,9 @@ constexpr std::array kAll{
               module_eager),
     of_module("module.compiled", "And the same module compiled by torch.compile?", 60.0,
               module_compiled),
-    of_module("module.graphed", "And the same module replayed as a graph of kernels?", 10.0,
-              module_graphed),
+    only_on("cuda",
+            of_module("module.graphed", "And the same module replayed as a graph of kernels?", 10.0,
+                      module_graphed)),
     Definition{
         .id = "ops.numerics",
         .asks = "Is what the device computes for this operator right?",
@@ -319,6 +325,7 @@ constexpr std::array kAll{
         .question = Question::kServe,
         .family = "endpoint",
         .subjects = Subjects::kNone,
+        .servers = Servers::kAlone,
         .tamper = R"({"kind": "scale", "amount": 0.05})",
         .cost = {4.0},
         .step = handoff_endpoint,
@@ -341,6 +348,7 @@ constexpr std::array kAll{
         .question = Question::kServe,
         .family = "rollout",
         .subjects = Subjects::kNone,
+        .servers = Servers::kToo,
         .tamper = R"({"kind": "scale", "amount": 0.05})",
         .cost = {2.0},
         .step = handoff_rollout,

@@ -105,6 +105,10 @@ enum class Subjects {
     kParts,  // the same question again and again, for as long as it was asked for
 };
 
+// Whether a server (an address where a device's name stands) is asked. It only says what it says of
+// text.
+enum class Servers { kNot, kToo, kAlone };
+
 // One row of the table in all.cpp.
 struct Definition {
     std::string_view id;    // "ops.numerics"; with a subject "ops.numerics.mm"
@@ -118,6 +122,9 @@ struct Definition {
     bool sees_failures = false;  // wants kTimedOut and kCrashed answers
     bool together = false;       // asked of all ranks at once, not of each device by itself
     std::size_t ranks_min = 1;   // of a check that is asked together
+    bool about_module = false;   // about a module the user brought: asked only where there is one
+    std::string_view device_type = {};  // that alone has what it asks about; empty: all have
+    Servers servers = Servers::kNot;
     std::string_view tamper;  // JSON of the hidden control's corruption; empty: it has no control
     Seconds cost;             // rough time of one attempt at quick on one device, for the estimate
     StepFunction step = nullptr;

@@ -1,10 +1,9 @@
 // module.eager, module.compiled, module.graphed: a module of the user's own, forward and backward,
 // held against fp64 in eager mode on the CPU.
-#include "measure/checks/module.hpp"
-
 #include <array>
 
 #include "measure/checks/answers.hpp"
+#include "measure/checks/steps.hpp"
 
 namespace ascertain::checks {
 namespace {
@@ -40,14 +39,6 @@ Step ask_module(const char* mode, const Context& context, const Json& state,
 }
 
 }  // namespace
-
-bool asks_about_module(const Definition& definition) {
-    return definition.id.starts_with("module.");
-}
-
-std::string_view only_on(const Definition& definition) {
-    return definition.id == "module.graphed" ? "cuda" : "";
-}
 
 Step module_eager(const Context& context, const Json& state, std::span<const Answer> answers) {
     return ask_module("eager", context, state, answers);

@@ -15,6 +15,9 @@ Step handoff_rollout_fp32(const Context& context, const Json& state,
 Step links_data(const Context& context, const Json& state, std::span<const Answer> answers);
 Step links_pairs(const Context& context, const Json& state, std::span<const Answer> answers);
 Step links_speed(const Context& context, const Json& state, std::span<const Answer> answers);
+Step module_compiled(const Context& context, const Json& state, std::span<const Answer> answers);
+Step module_eager(const Context& context, const Json& state, std::span<const Answer> answers);
+Step module_graphed(const Context& context, const Json& state, std::span<const Answer> answers);
 Step ops_coverage(const Context& context, const Json& state, std::span<const Answer> answers);
 Step ops_numerics(const Context& context, const Json& state, std::span<const Answer> answers);
 Step ops_repeat(const Context& context, const Json& state, std::span<const Answer> answers);

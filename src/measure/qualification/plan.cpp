@@ -10,7 +10,6 @@
 
 #include "base/device_name.hpp"
 #include "measure/checks/cases.hpp"
-#include "measure/checks/module.hpp"
 #include "measure/device/endpoint.hpp"
 #include "measure/qualification/filter.hpp"
 
@@ -20,6 +19,7 @@ namespace {
 using checks::Definition;
 using checks::Profile;
 using checks::Question;
+using checks::Servers;
 using checks::Subject;
 using checks::Subjects;
 
@@ -164,7 +164,7 @@ private:
         for (const Definition& definition : checks::all()) {
             if (definition.profile_min > question_.profile) continue;
             if (definition.together) continue;
-            if (checks::asks_about_module(definition)) {
+            if (definition.about_module) {
                 if (!question_.module.empty()) plan_module(definition, device);
                 continue;
             }
@@ -186,11 +186,9 @@ private:
         }
     }
 
-    // A server only says what it says of text: it is asked these, and one of them nobody else.
     static bool can_answer(const std::string& device, const Definition& definition) {
-        const bool of_servers = definition.id == "handoff.endpoint";
-        if (!device::is_endpoint(device)) return !of_servers;
-        return of_servers || definition.id == "handoff.rollout";
+        const auto wrong = device::is_endpoint(device) ? Servers::kNot : Servers::kAlone;
+        return definition.servers != wrong;
     }
 
     // The checks that ask all ranks at once.
@@ -228,7 +226,7 @@ private:
         item.subject = std::make_shared<const Subject>(std::move(subject));
         item.estimate = definition.cost;
         item.budget = definition.cost * kSlack;
-        const std::string_view type = checks::only_on(definition);
+        const std::string_view type = definition.device_type;
         if (device.find(type) == std::string::npos) {
             item.required = false;
             item.skip_category = "no_case";
@@ -279,7 +277,7 @@ private:
         double weights = 0.0;
         for (const Definition& other : checks::all()) {
             if (other.question != definition.question || other.together) continue;
-            if (checks::asks_about_module(other)) continue;
+            if (other.about_module) continue;
             if (other.subjects == Subjects::kNone)
                 left += other.cost * -1.0;
             else

@@ -4,7 +4,6 @@
 
 #include <set>
 
-#include "measure/checks/module.hpp"
 #include "measure/qualification/testing.hpp"
 
 namespace ascertain::qualification {
@@ -41,8 +40,8 @@ TEST(Plan, AsksEveryCheckOfEveryDeviceInOrder) {
     ASSERT_TRUE(plan.ok()) << plan.error().text();
     for (const std::string& device : question.devices) {
         for (const checks::Definition& definition : checks::all()) {
-            const bool of_others = definition.together || checks::asks_about_module(definition) ||
-                                   definition.id == "handoff.endpoint";
+            const bool of_others = definition.together || definition.about_module ||
+                                   definition.servers == checks::Servers::kAlone;
             if (of_others || definition.profile_min > question.profile) continue;
             const std::string id(definition.id);
             const bool operators = definition.subjects == checks::Subjects::kOperators;

@@ -4,7 +4,6 @@
 
 #include <set>
 
-#include "measure/checks/module.hpp"
 #include "measure/qualification/testing.hpp"
 
 namespace ascertain::qualification {
@@ -100,8 +99,8 @@ TEST_F(RunnerTest, EveryControlIsJudgedFailingAndItsTwinPassing) {
     }
     std::set<std::string_view> families;
     for (const checks::Definition& definition : checks::all()) {
-        const bool of_others = definition.together || checks::asks_about_module(definition) ||
-                               definition.id == "handoff.endpoint" ||
+        const bool of_others = definition.together || definition.about_module ||
+                               definition.servers == checks::Servers::kAlone ||
                                definition.profile_min > checks::Profile::kQuick;
         if (!definition.tamper.empty() && !of_others) families.insert(definition.family);
     }
