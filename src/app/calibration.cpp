@@ -187,7 +187,8 @@ Result<std::string> calibrated_chip(std::string_view base_text, const std::strin
         return fmt::format("{} on {}{}{}", evidence_directory, measured.device,
                            record.empty() ? "" : ", ", record);
     };
-    // The id stays: constants fitted to this die go with it, and a file of the user's replaces ours.
+    // The id stays: constants fitted to this die go with it, and a file of the user's replaces
+    // ours.
     root.insert_or_assign("name", base->name + ", calibrated");
     if (const auto& range = measured.matmul_flops_per_s)
         put_matmul(root, *base, *range, source(range->record));

@@ -10,23 +10,24 @@
 namespace ascertain::app {
 namespace fs = std::filesystem;
 
-Result<const Baseline*> Baselines::of(checks::Profile profile) {
+Result<const Baseline*> Baselines::of(checks::Profile profile, ProofSetting setting) {
     const std::lock_guard lock(mutex_);
-    auto& known = known_[profile == checks::Profile::kQuick ? 0 : 1];
+    auto& known = known_[{profile, setting}];
     if (!known) {
-        auto measured = measure(profile);
+        auto measured = measure(profile, setting);
         if (!measured) return measured.error();
         known = std::make_unique<const Baseline>(*std::move(measured));
     }
     return known.get();
 }
 
-Result<Baseline> Baselines::measure(checks::Profile profile) const {
+Result<Baseline> Baselines::measure(checks::Profile profile, ProofSetting setting) const {
     const device::SteadyClock clock;
     Baseline baseline;
     {
-        ProofChip chip(clock, bench_.home, {}, bench_.answers, baseline.profile.usual);
-        auto made = make_profile(bench_.home, chip, profile, bench_.stopped);
+        ProofChips chips(clock, bench_.home, chips_of(setting), {}, bench_.answers,
+                         baseline.profile.usual);
+        auto made = make_profile(bench_.home, chips, profile, setting, seed_, bench_.stopped);
         if (!made) return made.error();
         baseline.profile = *std::move(made);
     }

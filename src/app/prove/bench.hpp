@@ -1,7 +1,7 @@
 // What the chips of one proof share, and what it knows of a healthy chip before it arms any.
 #pragma once
 
-#include <array>
+#include <map>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -18,21 +18,22 @@ struct Baseline {
     std::vector<std::string> not_creditable;  // "check: why"
 };
 
-// Makes the baseline of a profile the first time it is asked for. Safe to call from any thread.
+// Makes the baseline of a profile and setting the first time it is asked for. Safe to call from any
+// thread.
 class Baselines {
 public:
     Baselines(const ProofBench& bench, std::uint64_t seed) : bench_(bench), seed_(seed) {}
 
     // Errors: those of make_profile and expose; kInterrupted.
-    [[nodiscard]] Result<const Baseline*> of(checks::Profile profile);
+    [[nodiscard]] Result<const Baseline*> of(checks::Profile profile, ProofSetting setting);
 
 private:
-    [[nodiscard]] Result<Baseline> measure(checks::Profile profile) const;
+    [[nodiscard]] Result<Baseline> measure(checks::Profile profile, ProofSetting setting) const;
 
     const ProofBench& bench_;
     std::uint64_t seed_;
     std::mutex mutex_;
-    std::array<std::unique_ptr<const Baseline>, 2> known_;  // quick, standard
+    std::map<std::pair<checks::Profile, ProofSetting>, std::unique_ptr<const Baseline>> known_;
 };
 
 // A folder of its own, gone with the object. Error: kEnvironment.

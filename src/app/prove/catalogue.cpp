@@ -19,19 +19,6 @@ namespace {
 
 constexpr std::size_t kFileBytesMax = 4u << 20;
 
-struct Waiting {
-    std::string_view plane;
-    std::string_view reason;
-};
-
-constexpr std::array kWaiting{
-    Waiting{"fabric", "waits for the links checks: nothing sends data between devices yet"},
-    Waiting{"trainer", "waits for checks of what a trainer does beyond the compared steps"},
-    Waiting{"checkpoint", "waits for the checks that save, resume and hand over"},
-    Waiting{"serving", "waits for the checks that serve"},
-    Waiting{"site", "waits for the soak: the months of a site are simulated, not measured"},
-};
-
 Error at(const std::string& path, const toml::source_region& region, std::string message) {
     return {ErrorCode::kBadInput, std::move(message),
             fmt::format("{}:{}:{}", path, region.begin.line, region.begin.column)};
@@ -234,8 +221,8 @@ Result<std::vector<HealthyVariant>> select_variants(const std::vector<HealthyVar
 }
 
 std::string waits_for(const std::string& plane) {
-    const auto found = std::ranges::find(kWaiting, plane, &Waiting::plane);
-    return found == kWaiting.end() ? std::string() : std::string(found->reason);
+    if (plane != "site") return {};
+    return "acts over the months of a site: they are simulated, nothing here runs that long";
 }
 
 }  // namespace ascertain::app

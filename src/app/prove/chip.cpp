@@ -26,19 +26,36 @@ std::string question_of(const device::Order& order) {
     return order.request + " " + order.params.dump();
 }
 
-device::LaunchSpec chip_spec(const Home& home, const Arming& arming) {
+device::LaunchSpec chip_spec(const Home& home, const std::string& device, std::size_t count,
+                             const Arming& arming) {
     // The table of hosts has this device, which a test has read.
-    device::LaunchSpec spec = launch_spec(home, "simulated:0", "", 1).value();
+    device::LaunchSpec spec = launch_spec(home, device, "", 1).value();
     const auto set = [&](const char* name, const std::string& value) {
         spec.environment.emplace_back(name, value);
     };
     set("ASCERTAIN_DEFECTS", arming.defects);
     set("ASCERTAIN_DEFECTS_COUNTS", arming.counts);
     set("ASCERTAIN_VARIANT", arming.variant);
+    set("ASCERTAIN_SIMULATED_DEVICES", std::to_string(count));
     return spec;
 }
 
+std::vector<device::LaunchSpec> chip_specs(const Home& home, std::size_t count,
+                                           const Arming& arming) {
+    std::vector<device::LaunchSpec> specs;
+    for (const auto& name : chip_names(count)) {
+        specs.push_back(chip_spec(home, name, count, arming));
+    }
+    return specs;
+}
+
 }  // namespace
+
+std::vector<std::string> chip_names(std::size_t count) {
+    std::vector<std::string> names;
+    for (std::size_t i = 0; i < count; ++i) names.push_back(fmt::format("simulated:{}", i));
+    return names;
+}
 
 const Json* ReferenceAnswers::find(const std::string& question) const {
     const std::lock_guard lock(mutex_);
@@ -52,51 +69,52 @@ void ReferenceAnswers::keep(const std::string& question, Json answer) {
     answers_.try_emplace(question, std::make_unique<const Json>(std::move(answer)));
 }
 
-ProofChip::ProofChip(const device::Clock& clock, const Home& home, const Arming& arming,
-                     ReferenceAnswers& answers, const RequestTimes& usual)
+ProofChips::ProofChips(const device::Clock& clock, const Home& home, std::size_t count,
+                       const Arming& arming, ReferenceAnswers& answers, const RequestTimes& usual)
     : answers_(answers),
       usual_(usual),
-      chip_(clock, {chip_spec(home, arming)}, {}),
+      asked_(count),
+      chips_(clock, chip_specs(home, count, arming), {}),
       reference_(clock, {launch_spec(home, "cpu", "", 1).value()}, {}) {}
 
-bool ProofChip::idle(std::size_t member) const {
-    if (member == 0) return chip_.idle(0);
+bool ProofChips::idle(std::size_t member) const {
+    if (member != reference()) return chips_.idle(member);
     return !remembered_ && reference_.idle(0);
 }
 
-void ProofChip::ask(std::size_t member, device::Order order) {
-    if (member == 0) {
-        asked_ = kind_of(order);
-        if (const auto usual = usual_.find(asked_); usual != usual_.end()) {
+void ProofChips::ask(std::size_t member, device::Order order) {
+    if (member != reference()) {
+        asked_[member] = kind_of(order);
+        if (const auto usual = usual_.find(asked_[member]); usual != usual_.end()) {
             order.deadline =
                 std::min(order.deadline, std::max(kPatienceLeast, usual->second * kPatience));
         }
-        return chip_.ask(0, std::move(order));
+        return chips_.ask(member, std::move(order));
     }
     question_ = question_of(order);
     const Json* known = answers_.find(question_);
     if (known == nullptr) return reference_.ask(0, std::move(order));
     at_once_.push_back(
-        {kProofReference, device::Reply{.ending = device::Ending::kResult, .result = *known}});
+        {reference(), device::Reply{.ending = device::Ending::kResult, .result = *known}});
     remembered_ = true;
 }
 
-void ProofChip::remember(const device::Event& event) {
+void ProofChips::remember(const device::Event& event) {
     const auto* reply = std::get_if<device::Reply>(&event.what);
     if (reply == nullptr || reply->ending != device::Ending::kResult) return;
     answers_.keep(question_, reply->result);
 }
 
-void ProofChip::note_times(const std::vector<device::Event>& events) {
+void ProofChips::note_times(const std::vector<device::Event>& events) {
     for (const auto& event : events) {
         const auto* reply = std::get_if<device::Reply>(&event.what);
         if (reply == nullptr) continue;
-        Seconds& longest = taken_[asked_];
+        Seconds& longest = taken_[asked_[event.member]];
         longest = std::max(longest, reply->duration);
     }
 }
 
-std::vector<device::Event> ProofChip::poll(Seconds wait) {
+std::vector<device::Event> ProofChips::poll(Seconds wait) {
     remembered_ = false;
     std::vector<device::Event> events = std::exchange(at_once_, {});
     if (!events.empty()) return events;
@@ -104,11 +122,11 @@ std::vector<device::Event> ProofChip::poll(Seconds wait) {
     const Seconds end = real.now() + wait;
     do {
         const bool both = !reference_.idle(0);
-        events = chip_.poll(both ? kTurn : std::max(end - real.now(), Seconds{0.0}));
+        events = chips_.poll(both ? kTurn : std::max(end - real.now(), Seconds{0.0}));
         note_times(events);
         if (!both) return events;
         for (auto& event : reference_.poll(Seconds{0.0})) {
-            event.member = kProofReference;
+            event.member = reference();
             remember(event);
             events.push_back(std::move(event));
         }
@@ -116,15 +134,15 @@ std::vector<device::Event> ProofChip::poll(Seconds wait) {
     return events;
 }
 
-void ProofChip::kill_all() {
-    chip_.kill_all();
+void ProofChips::kill_all() {
+    chips_.kill_all();
     reference_.kill_all();
     at_once_.clear();
     remembered_ = false;
 }
 
-Result<device::Reply> ProofChip::ask_reference(device::Order order,
-                                               const std::function<bool()>& stopped) {
+Result<device::Reply> ProofChips::ask_reference(device::Order order,
+                                                const std::function<bool()>& stopped) {
     question_ = question_of(order);
     if (const Json* known = answers_.find(question_)) {
         return device::Reply{.ending = device::Ending::kResult, .result = *known};

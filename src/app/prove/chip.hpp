@@ -1,4 +1,4 @@
-// One simulated chip under proof, and the reference that all chips of a proof share.
+// The simulated chips under proof, and the reference that all proofs share.
 #pragma once
 
 #include <map>
@@ -35,16 +35,20 @@ struct Arming {
     std::string counts{};   // file for how often the defect fired
 };
 
-// Two members: 0 is the chip, 1 the reference. Lives on one thread. A request waits ten times as
-// long as it took on the healthy chip (`usual`), at least ten seconds: a chip that hangs shall not
-// cost minutes, and a busy machine shall not look like a hanging chip. Kinds that `usual` does not
-// have keep their own deadline.
-class ProofChip final : public device::Workers {
-public:
-    ProofChip(const device::Clock& clock, const Home& home, const Arming& arming,
-              ReferenceAnswers& answers, const RequestTimes& usual);
+// The devices "simulated:0" … of a proof with `count` chips.
+[[nodiscard]] std::vector<std::string> chip_names(std::size_t count);
 
-    [[nodiscard]] std::size_t size() const override { return 2; }
+// The chips, all armed alike, and after them the reference. Lives on one thread. A request waits
+// ten times as long as it took on healthy chips (`usual`), at least ten seconds: a chip that hangs
+// shall not cost minutes, and a busy machine shall not look like a hanging chip. Kinds that `usual`
+// does not have keep their own deadline.
+class ProofChips final : public device::Workers {
+public:
+    ProofChips(const device::Clock& clock, const Home& home, std::size_t count,
+               const Arming& arming, ReferenceAnswers& answers, const RequestTimes& usual);
+
+    [[nodiscard]] std::size_t size() const override { return chips_.size() + 1; }
+    [[nodiscard]] std::size_t reference() const { return chips_.size(); }
     [[nodiscard]] bool idle(std::size_t member) const override;
     void ask(std::size_t member, device::Order order) override;
     [[nodiscard]] std::vector<device::Event> poll(Seconds wait) override;
@@ -64,14 +68,12 @@ private:
     ReferenceAnswers& answers_;
     const RequestTimes& usual_;
     RequestTimes taken_;
-    std::string asked_;  // kind of the chip's request in progress
-    device::Pool chip_;
+    std::vector<std::string> asked_;  // kind of each chip's request in progress
+    device::Pool chips_;
     device::Pool reference_;
     std::string question_;                // what the reference is asked
     std::vector<device::Event> at_once_;  // answers that were remembered
     bool remembered_ = false;             // the reference owes an answer of at_once_
 };
-
-inline constexpr std::size_t kProofReference = 1;
 
 }  // namespace ascertain::app

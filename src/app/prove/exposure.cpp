@@ -89,11 +89,11 @@ private:
     bool answered_ = false;
 };
 
-Result<void> check_arming(ProofChip& chip, const std::function<bool()>& stopped) {
-    chip.ask(0, {"describe", Json::object(), kDescribeDeadline});
+Result<void> check_arming(ProofChips& chips, const std::function<bool()>& stopped) {
+    chips.ask(0, {"describe", Json::object(), kDescribeDeadline});
     while (true) {
         if (stopped()) return Error{ErrorCode::kInterrupted, "interrupted", {}};
-        for (const auto& event : chip.poll(Seconds{0.1})) {
+        for (const auto& event : chips.poll(Seconds{0.1})) {
             const auto* reply = std::get_if<device::Reply>(&event.what);
             if (reply == nullptr) continue;
             if (reply->ending != device::Ending::kNotStarted) return {};
@@ -118,23 +118,25 @@ Result<Exposure> expose(const ProofBench& bench, const ProofProfile& profile, Ar
     std::error_code failed;
     fs::create_directories(counts, failed);
     arming.counts = counts + "/all";
-    ProofChip chip(clock, bench.home, arming, bench.answers, profile.usual);
+    const std::size_t count = chips_of(profile.setting);
+    ProofChips chips(clock, bench.home, count, arming, bench.answers, profile.usual);
     Watch watch(bench.criteria, question, counts, clock);
-    if (const auto armed = check_arming(chip, bench.stopped); !armed) {
+    if (const auto armed = check_arming(chips, bench.stopped); !armed) {
         if (armed.error().code != ErrorCode::kInterrupted) return armed.error();
         Exposure cut_short = watch.take();
         cut_short.interrupted = true;
         return cut_short;
     }
     qualification::RunQuestion run;
-    run.devices = {"simulated:0"};
-    run.reference = kProofReference;
+    run.devices = chip_names(count);
+    run.reference = chips.reference();
+    for (std::size_t i = 0; i < count; ++i) run.group.push_back({i, run.devices[i]});
     run.seed = question.seed;
     run.profile = profile.profile;
     run.time_limit = kNoLimit;
     run.reproduce = "ascertain prove";
     const qualification::World world{
-        chip,
+        chips,
         clock,
         watch,
         [&](const checks::Definition&, const std::string& id, const Observation& observation) {
@@ -145,7 +147,7 @@ Result<Exposure> expose(const ProofBench& bench, const ProofProfile& profile, Ar
     const auto summary = qualification::run_plan(profile.plan, run, world);
     if (!summary) return summary.error();
     Exposure exposure = watch.take();
-    exposure.taken = chip.taken();
+    exposure.taken = chips.taken();
     exposure.interrupted = !summary->complete && !exposure.caught;
     fs::remove_all(counts, failed);
     return exposure;

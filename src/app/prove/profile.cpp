@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "app/files.hpp"
+#include "app/serving.hpp"
 #include "measure/checks/cases.hpp"
 #include "measure/qualification/survey.hpp"
 #include "model/config.hpp"
@@ -55,14 +56,14 @@ Result<model::Architecture> read_model(const Home& home, const char* name) {
 }
 
 Result<qualification::Survey> survey(const model::Architecture& architecture, Profile profile,
-                                     ProofChip& chip, const std::function<bool()>& stopped) {
+                                     ProofChips& chips, const std::function<bool()>& stopped) {
     qualification::SurveyQuestion question;
     question.architecture = model::to_json(architecture);
     question.sequence_length = tokens_of(profile);
     question.dtype = kDtype;
     question.seed = kCaptureSeed;
     const Json params = qualification::capture_params(question);
-    const auto reply = chip.ask_reference({"capture", params, kCaptureDeadline}, stopped);
+    const auto reply = chips.ask_reference({"capture", params, kCaptureDeadline}, stopped);
     if (!reply) return reply.error();
     if (reply->ending != device::Ending::kResult) {
         return Error{ErrorCode::kInternal,
@@ -89,8 +90,8 @@ void add_operators(qualification::Survey& survey, qualification::Survey other) {
     }
 }
 
-// One chip by itself: the checks of several ranks that make sense for one are asked of it.
-constexpr const char* kChip = "simulated:0";
+// The fewest ranks of which every check of links can be asked (checks::Definition::ranks_min).
+constexpr std::size_t kFabricChips = 4;
 
 // How long the model's step is repeated. Two rounds are made however short that is.
 Seconds soak_of(Profile profile) {
@@ -111,7 +112,12 @@ void order_items(std::vector<qualification::Item>& items, Profile profile) {
 
 }  // namespace
 
-Result<ProofProfile> make_profile(const Home& home, ProofChip& chip, Profile profile,
+std::size_t chips_of(ProofSetting setting) {
+    return setting == ProofSetting::kFabric ? kFabricChips : 1;
+}
+
+Result<ProofProfile> make_profile(const Home& home, ProofChips& chips, Profile profile,
+                                  ProofSetting setting, std::uint64_t seed,
                                   const std::function<bool()>& stopped) {
     qualification::Survey all;
     qualification::TrialQuestion trial;
@@ -120,7 +126,7 @@ Result<ProofProfile> make_profile(const Home& home, ProofChip& chip, Profile pro
     for (std::size_t i = 0; i < kModels.size(); ++i) {
         const auto architecture = read_model(home, kModels[i]);
         if (!architecture) return architecture.error();
-        auto one = survey(*architecture, profile, chip, stopped);
+        auto one = survey(*architecture, profile, chips, stopped);
         if (!one) return one.error();
         if (i > 0) {
             add_operators(all, *std::move(one));
@@ -130,18 +136,23 @@ Result<ProofProfile> make_profile(const Home& home, ProofChip& chip, Profile pro
         const auto small = model::trial_scale(*architecture, trial_size_of(profile));
         if (!small) return small.error();
         trial.architecture = model::to_json(*small);
+        trial.serve = serve_trial_model(*small, kDtype, seed);
     }
     trial.together.soak = soak_of(profile);
+    const auto chips_named = chip_names(chips_of(setting));
     auto plan = qualification::make_plan(
-        all, trial, {.profile = profile, .devices = {kChip}, .ranks = {kChip}});
+        all, trial, {.profile = profile, .devices = {chips_named.front()}, .ranks = chips_named});
     if (!plan) return plan.error();
+    if (setting == ProofSetting::kFabric) {
+        std::erase_if(plan->items, [](const auto& item) { return !item.definition->together; });
+    }
     for (auto& item : plan->items) {
         item.has_control = false;  // its clean twin is the same check on a healthy chip
         const bool trains = item.definition->question == checks::Question::kLearn;
         if (trains && profile == Profile::kQuick) item.budget = kLeastBudget;
     }
     order_items(plan->items, profile);
-    return ProofProfile{profile, *std::move(plan), {}};
+    return ProofProfile{profile, setting, *std::move(plan), {}};
 }
 
 }  // namespace ascertain::app

@@ -91,7 +91,7 @@ private:
 
 Result<void> Proof::check_files(const std::vector<CataloguedDefect>& defects,
                                 const std::vector<HealthyVariant>& variants) {
-    const ProofProfile nothing{Profile::kQuick, {}, {}};
+    const ProofProfile nothing{};
     std::set<std::string> seen;
     const auto arm = [&](const Arming& arming) -> Result<void> {
         const auto armed = expose(bench_, nothing, arming, {});
@@ -109,15 +109,19 @@ Result<void> Proof::check_files(const std::vector<CataloguedDefect>& defects,
     return {};
 }
 
+// What joins chips shows only where there are several.
+ProofSetting setting_of(const CataloguedDefect& defect) {
+    return defect.plane == "fabric" ? ProofSetting::kFabric : ProofSetting::kChip;
+}
+
 std::vector<Profile> Proof::profiles_of(const CataloguedDefect& defect) const {
-    // What nothing here sets in motion is shown to the cheap checks only.
-    const bool waits = defect.plane == "fabric" || defect.plane == "site";
     switch (options_.depth) {
         case ProofDepth::kQuick: return {Profile::kQuick};
         case ProofDepth::kStandard: return {Profile::kStandard};
         case ProofDepth::kQuickThenStandard: break;
     }
-    if (waits) return {Profile::kQuick};
+    // What nothing here sets in motion is shown to the cheap checks only.
+    if (!waits_for(defect.plane).empty()) return {Profile::kQuick};
     return {Profile::kQuick, Profile::kStandard};
 }
 
@@ -164,7 +168,7 @@ Result<void> Proof::run_limits() {
     const auto kinds = fault_kinds();
     jobs_ = kinds.size();
     std::vector<DetectionLimit> limits(kinds.size());
-    const auto baseline = baselines_.of(Profile::kQuick);
+    const auto baseline = baselines_.of(Profile::kQuick, ProofSetting::kChip);
     if (!baseline) return baseline.error();
     const auto ran = in_parallel(jobs_, threads(), [&](std::size_t index) -> Result<void> {
         auto limit = find_limit(bench_, **baseline, options_.seed, kinds[index]);
@@ -189,6 +193,16 @@ Result<void> Proof::do_job(const Job& job) {
     return job.defect != nullptr ? do_defect(*job.defect) : do_healthy(job);
 }
 
+void add_exposure(HealthyResult& result, const Exposure& exposure) {
+    std::ranges::move(failures_of(exposure), std::back_inserter(result.alarms));
+    for (const auto& check : exposure.checks) {
+        if (check.status == judge::Status::kHarnessError) {
+            result.broken.push_back(fmt::format("{}: {}", check.id, check.reason));
+        }
+    }
+    result.seconds += exposure.duration.count;
+}
+
 Result<void> Proof::do_healthy(const Job& job) {
     const Profile profile =
         options_.depth == ProofDepth::kStandard ? Profile::kStandard : Profile::kQuick;
@@ -196,18 +210,18 @@ Result<void> Proof::do_healthy(const Job& job) {
         keep(*known, false);
         return {};
     }
-    const auto baseline = baselines_.of(profile);
-    if (!baseline) return baseline.error();
-    const auto exposure =
-        expose(bench_, (*baseline)->profile, {.variant = job.variant->path}, {job.seed, false, {}});
-    if (!exposure) return exposure.error();
-    if (exposure->interrupted) return Error{ErrorCode::kInterrupted, "interrupted", {}};
-    HealthyResult result{job.variant->name,      job.seed, name_of_profile(profile),
-                         failures_of(*exposure), {},       exposure->duration.count};
-    for (const auto& check : exposure->checks) {
-        if (check.status == judge::Status::kHarnessError) {
-            result.broken.push_back(fmt::format("{}: {}", check.id, check.reason));
-        }
+    HealthyResult result;
+    result.variant = job.variant->name;
+    result.seed = job.seed;
+    result.profile = name_of_profile(profile);
+    for (const ProofSetting setting : {ProofSetting::kChip, ProofSetting::kFabric}) {
+        const auto baseline = baselines_.of(profile, setting);
+        if (!baseline) return baseline.error();
+        const auto exposure = expose(bench_, (*baseline)->profile, {.variant = job.variant->path},
+                                     {job.seed, false, {}});
+        if (!exposure) return exposure.error();
+        if (exposure->interrupted) return Error{ErrorCode::kInterrupted, "interrupted", {}};
+        add_exposure(result, *exposure);
     }
     if (const auto kept = log_.keep(result); !kept) return kept;
     keep(std::move(result), true);
@@ -258,7 +272,7 @@ Result<void> Proof::do_defect(const CataloguedDefect& defect) {
 Result<std::optional<DefectResult>> Proof::show(const CataloguedDefect& defect,
                                                 const std::string& file, Profile profile,
                                                 const DefectResult* earlier) {
-    const auto baseline = baselines_.of(profile);
+    const auto baseline = baselines_.of(profile, setting_of(defect));
     if (!baseline) return baseline.error();
     const auto& [checks, creditable, ignored] = **baseline;
     const auto exposure = expose(bench_, checks, {.defects = file},

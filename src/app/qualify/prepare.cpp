@@ -12,6 +12,7 @@
 #include "app/prove/shipped.hpp"
 #include "app/qualify/conclude.hpp"
 #include "app/qualify/together.hpp"
+#include "app/serving.hpp"
 #include "base/device_name.hpp"
 #include "measure/qualification/survey.hpp"
 #include "model/config.hpp"
@@ -139,31 +140,28 @@ Result<qualification::TrialQuestion> trial_question(const Situation& situation) 
 Result<qualification::ServeQuestion> serve_question(const qualification::TrialQuestion& trial,
                                                     const QualifyOptions& options,
                                                     const std::vector<Json>& descriptions) {
-    constexpr double kSharpness = 4.0;  // docs/formulas.md#handoff
-    qualification::ServeQuestion serve;
-    serve.dtype = options.serve_dtype.empty() ? trial.dtype : options.serve_dtype;
-    if (!options.weights_folder.empty()) {
-        const auto folder = std::filesystem::absolute(options.weights_folder);
-        const std::string config = (folder / "config.json").string();
-        const auto text = read_file(config, kConfigBytesMax);
-        if (!text) return text.error();
-        const auto carried = model::read_config(*text, config);
-        if (!carried) return carried.error();
-        serve.weights = {{"folder", folder.string()}};
-        serve.length_max = carried->position.length_max;
-        for (const Json& description : descriptions) {
-            // A server counts what it writes too, of which every answer has a token.
-            const auto limit = description.find("length_max");
-            if (limit == description.end() || !limit->is_number_integer()) continue;
-            serve.length_max = std::min(serve.length_max, limit->get<std::int64_t>() - 1);
-        }
-        return serve;
+    const std::string& dtype = options.serve_dtype.empty() ? trial.dtype : options.serve_dtype;
+    if (options.weights_folder.empty()) {
+        const auto architecture = model::architecture_from_json(trial.architecture, "trial model");
+        if (!architecture) return architecture.error();
+        return serve_trial_model(*architecture, dtype, options.seed);
     }
-    serve.weights = {
-        {"architecture", trial.architecture}, {"seed", options.seed}, {"sharpness", kSharpness}};
-    const auto architecture = model::architecture_from_json(trial.architecture, "trial model");
-    if (!architecture) return architecture.error();
-    serve.length_max = architecture->position.length_max;
+    const auto folder = std::filesystem::absolute(options.weights_folder);
+    const std::string config = (folder / "config.json").string();
+    const auto text = read_file(config, kConfigBytesMax);
+    if (!text) return text.error();
+    const auto carried = model::read_config(*text, config);
+    if (!carried) return carried.error();
+    qualification::ServeQuestion serve;
+    serve.dtype = dtype;
+    serve.weights = {{"folder", folder.string()}};
+    serve.length_max = carried->position.length_max;
+    for (const Json& description : descriptions) {
+        // A server counts what it writes too, of which every answer has a token.
+        const auto limit = description.find("length_max");
+        if (limit == description.end() || !limit->is_number_integer()) continue;
+        serve.length_max = std::min(serve.length_max, limit->get<std::int64_t>() - 1);
+    }
     return serve;
 }
 
