@@ -35,12 +35,14 @@ double collective_seconds(const Machine& machine, Collective kind, double bytes,
     const double part = (group.size - 1.0) / group.size;
     const double ring_latency = (group.members - 1.0) * machine.c(kLinkLatency) +
                                 (group.domains - 1.0) * machine.c(kNicLatency);
-    const double tree_latency = std::log2(group.members) * machine.c(kLinkLatency) +
-                                std::log2(group.domains) * machine.c(kNicLatency);
+    const auto tree_latency = [&] {
+        return std::log2(group.members) * machine.c(kLinkLatency) +
+               std::log2(group.domains) * machine.c(kNicLatency);
+    };
     switch (kind) {
         case Collective::kAllReduce:
             return 2.0 * part * bytes / rate +
-                   2.0 * std::min(ring_latency, tree_latency + ring_latency * 0.1);
+                   2.0 * std::min(ring_latency, tree_latency() + ring_latency * 0.1);
         case Collective::kAllGather:
         case Collective::kReduceScatter: return part * bytes / rate + ring_latency;
         case Collective::kAllToAll: {
@@ -50,7 +52,7 @@ double collective_seconds(const Machine& machine, Collective kind, double bytes,
                 group.members > 1.0 ? bytes * inside / machine.link_rate(group.members) : 0.0;
             const double nic_s =
                 group.domains > 1.0 ? bytes * outside / spine_rate(machine, machine.devices) : 0.0;
-            return std::max(link_s, nic_s) + tree_latency;
+            return std::max(link_s, nic_s) + tree_latency();
         }
         case Collective::kSendReceive: {
             const bool far = group.domains > 1.0;

@@ -117,9 +117,12 @@ public:
         StepSeconds out;
         PartSeconds& parts = out.parts;
         const double busy = add_rank_means(parts);
+        // First, middle and last rank: the ends hold the vocabulary.
+        const std::array<RankLoad, 3> loads{rank_load(0), rank_load(plan_.pp / 2),
+                                            rank_load(plan_.pp - 1)};
         parts[index(Part::kBubble)] = std::max(0.0, *pipeline - busy);
-        parts[index(Part::kDp)] = data_parallel_seconds();
-        parts[index(Part::kOptimizer)] = optimizer_seconds();
+        parts[index(Part::kDp)] = data_parallel_seconds(loads);
+        parts[index(Part::kOptimizer)] = optimizer_seconds(loads);
         parts[index(Part::kOverhead)] = machine_.c(kStepOverhead);
         double sum = std::accumulate(parts.begin(), parts.end(), 0.0);
         const double nodes = std::max(1.0, machine_.devices / machine_.devices_per_node);
@@ -315,13 +318,10 @@ private:
     }
 
     // Gradients and parameters across data-parallel ranks, as far as they are waited for.
-    [[nodiscard]] double data_parallel_seconds() const {
+    [[nodiscard]] double data_parallel_seconds(const std::array<RankLoad, 3>& loads) const {
         if (job_.frozen_weights) return 0.0;
         double worst = 0.0;
-        for (const std::int64_t rank : {std::int64_t{0}, plan_.pp / 2, plan_.pp - 1}) {
-            const RankLoad load = rank_load(rank);
-            worst = std::max(worst, exposed_sync(load));
-        }
+        for (const RankLoad& load : loads) worst = std::max(worst, exposed_sync(load));
         return worst + tied_embedding_seconds();
     }
 
@@ -383,11 +383,10 @@ private:
         return collective_seconds(machine_, Collective::kAllReduce, bytes, pair);
     }
 
-    [[nodiscard]] double optimizer_seconds() const {
+    [[nodiscard]] double optimizer_seconds(const std::array<RankLoad, 3>& loads) const {
         if (job_.frozen_weights) return 0.0;
         double worst = 0.0;
-        for (const std::int64_t rank : {std::int64_t{0}, plan_.pp / 2, plan_.pp - 1}) {
-            const RankLoad load = rank_load(rank);
+        for (const RankLoad& load : loads) {
             const bool sharded = plan_.sharding != Sharding::kNone;
             const double dense_ranks =
                 sharded ? static_cast<double>(parallel::sharding_ranks(plan_)) : 1.0;

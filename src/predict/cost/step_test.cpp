@@ -195,6 +195,44 @@ TEST(Memory, StateWithoutShardingIsEighteenBytesPerParameter) {
     EXPECT_NEAR(state / static_cast<double>(model::count_parameters(a).total), 18.0, 0.01);
 }
 
+// Ranks that hold what their neighbour holds are not looked at: the answer is the same as when all
+// are, for every schedule, layers that divide evenly and that do not, dense and mixed.
+TEST(Memory, ThePeakIsThatOfTheHungriestRank) {
+    using enum ScheduleKind;
+    for (const char* model : {"gpt3-175b", "deepseek-r1"})
+        for (const auto kind : {kGPipe, k1F1B, kInterleaved, kZbH1, kZbV, kDualPipe, kDualPipeV})
+            for (const std::int64_t pp : {2, 4, 6, 8, 10}) {
+                Plan plan;
+                plan.tp = 8;
+                plan.pp = pp;
+                plan.dp = 2;
+                plan.schedule = kind;
+                plan.vpp = kind == kInterleaved ? 3 : 1;
+                plan.sequence_parallel = true;
+                const model::Architecture a = padded_for(shipped_model(model), plan.tp);
+                TrainingJob job = gpt3_job();
+                job.global_batch_sequences = 240;
+                ASSERT_TRUE(parallel::plan_is_valid(a, plan, 16 * pp, job.batch()))
+                    << describe(plan);
+                const auto work = shard_work(a, plan, job);
+                ASSERT_TRUE(work) << work.error().text();
+                std::vector<parallel::StageShare> stages;
+                parallel::lay_out_stages(a, plan, stages);
+                double most = 0.0;
+                for (std::int64_t rank = 0; rank < pp; ++rank)
+                    most = std::max(most, parallel::rank_memory(work->facts, plan, job.batch(),
+                                                                stages, memory_constants(job), rank)
+                                              .total()
+                                              .count);
+                EXPECT_EQ(parallel::peak_memory(work->facts, plan, job.batch(), stages,
+                                                memory_constants(job))
+                              .total()
+                              .count,
+                          most)
+                    << model << ' ' << describe(plan);
+            }
+}
+
 TEST(Memory, RecomputingMoreNeverNeedsMore) {
     double last = 1e30;
     for (const Recompute recompute : {Recompute::kNone, Recompute::kFull}) {

@@ -60,6 +60,31 @@ Held held_by(const ShardFacts& facts, const Plan& plan, const StageShare& stage,
     return held;
 }
 
+// Which stages a pipeline rank holds.
+class Placement {
+public:
+    explicit Placement(const Plan& plan) : chunks_(chunks_per_rank(plan)) {
+        order_.kind = plan.schedule;
+        order_.ranks = static_cast<std::int32_t>(plan.pp);
+    }
+    [[nodiscard]] std::int64_t chunks() const { return chunks_; }
+    [[nodiscard]] const StageShare& at(const std::vector<StageShare>& stages, std::int64_t rank,
+                                       std::int64_t chunk) const {
+        return stages[static_cast<std::size_t>(
+            order_.stage_of(static_cast<std::int32_t>(rank), static_cast<std::int32_t>(chunk)))];
+    }
+    [[nodiscard]] bool same_layers(const std::vector<StageShare>& stages, std::int64_t one,
+                                   std::int64_t other) const {
+        for (std::int64_t chunk = 0; chunk < chunks_; ++chunk)
+            if (at(stages, one, chunk) != at(stages, other, chunk)) return false;
+        return true;
+    }
+
+private:
+    Schedule order_;  // only its placement rules are used
+    std::int64_t chunks_;
+};
+
 std::int64_t process_groups(const Plan& plan) {
     std::int64_t groups = 0;
     for (const std::int64_t degree : {plan.tp, plan.pp, plan.dp * plan.cp, plan.cp, plan.ep})
@@ -112,15 +137,11 @@ Result<ShardFacts> shard_facts(const model::Architecture& architecture, const mo
 MemoryParts rank_memory(const ShardFacts& facts, const Plan& plan, const BatchShape& batch,
                         const std::vector<StageShare>& stages, const MemoryConstants& constants,
                         std::int64_t rank) {
-    const std::int64_t chunks = chunks_per_rank(plan);
-    Schedule placement;  // only its placement rules are used
-    placement.kind = plan.schedule;
-    placement.ranks = static_cast<std::int32_t>(plan.pp);
+    const Placement placement(plan);
+    const std::int64_t chunks = placement.chunks();
     std::int64_t layers = 0;
     for (std::int64_t chunk = 0; chunk < chunks; ++chunk)
-        layers += stages[static_cast<std::size_t>(placement.stage_of(
-                             static_cast<std::int32_t>(rank), static_cast<std::int32_t>(chunk)))]
-                      .layers();
+        layers += placement.at(stages, rank, chunk).layers();
     const double full_share = layers > 0
                                   ? std::min(1.0, static_cast<double>(plan.recompute_layers) /
                                                       static_cast<double>(layers))
@@ -128,9 +149,7 @@ MemoryParts rank_memory(const ShardFacts& facts, const Plan& plan, const BatchSh
     Held held;
     bool head_here = false;
     for (std::int64_t chunk = 0; chunk < chunks; ++chunk) {
-        const auto stage = static_cast<std::size_t>(
-            placement.stage_of(static_cast<std::int32_t>(rank), static_cast<std::int32_t>(chunk)));
-        const Held part = held_by(facts, plan, stages[stage], full_share);
+        const Held part = held_by(facts, plan, placement.at(stages, rank, chunk), full_share);
         held.dense += part.dense;
         held.expert += part.expert;
         held.saved += part.saved;
@@ -177,8 +196,12 @@ MemoryParts rank_memory(const ShardFacts& facts, const Plan& plan, const BatchSh
 
 MemoryParts peak_memory(const ShardFacts& facts, const Plan& plan, const BatchShape& batch,
                         const std::vector<StageShare>& stages, const MemoryConstants& constants) {
+    const Placement placement(plan);
     MemoryParts worst = rank_memory(facts, plan, batch, stages, constants, 0);
     for (std::int64_t rank = 1; rank < plan.pp; ++rank) {
+        // No rank has more in flight than the one before it (in_flight_bound): with the same layers
+        // it needs no more.
+        if (placement.same_layers(stages, rank - 1, rank)) continue;
         const MemoryParts parts = rank_memory(facts, plan, batch, stages, constants, rank);
         if (parts.total() > worst.total()) worst = parts;
     }

@@ -17,6 +17,7 @@ struct StageShare {
     bool head = false;
 
     [[nodiscard]] std::int32_t layers() const { return dense_layers + moe_layers; }
+    bool operator==(const StageShare&) const = default;
 };
 
 // The layers in order, cut into virtual_stages(plan) runs as even as possible: longer runs come
