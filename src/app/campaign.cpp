@@ -7,6 +7,7 @@
 
 #include "base/text.hpp"
 #include "base/toml_table.hpp"
+#include "predict/serving/question.hpp"
 
 namespace ascertain::app {
 namespace {
@@ -29,6 +30,35 @@ struct Reading {
     }
 };
 
+Rollout rollout_from(const std::string& name, TomlTable& in) {
+    if (name.empty()) return Rollout::kNotSaid;
+    if (name == "synchronous") return Rollout::kSynchronous;
+    if (name != "partial") in.refuse("rollout", "write \"synchronous\" or \"partial\"");
+    return Rollout::kPartial;
+}
+
+ServingSpec read_serving(const toml::table& table, Reading& reading) {
+    constexpr double kRateMax = 1e12;
+    constexpr double kLengthMax = 1e8;
+    auto in = reading.open(table, "serving");
+    ServingSpec serving;
+    serving.chip = in.text("chip");
+    serving.network = in.text_or("network", "");
+    serving.count = in.integer_or("count", 1, kCountMax, 0);
+    serving.chips_per_node = in.integer_or("chips_per_node", 1, 1024, 8);
+    serving.precision = in.text_or("precision", "");
+    if (const auto& name = serving.precision; !name.empty() && !serving::precision_from(name))
+        in.refuse("precision", fmt::format("\"{}\" is none of bf16, fp8, int8, fp4", name));
+    serving.prompt_tokens = in.number_or("prompt_tokens", 0.0, kLengthMax, serving.prompt_tokens);
+    serving.output_tokens = in.number_or("output_tokens", 0.0, kLengthMax, serving.output_tokens);
+    serving.cached_ratio = in.number_or("cached_ratio", 0.0, 1.0, 0.0);
+    serving.time_per_output_token = in.maybe_duration("time_per_output_token");
+    serving.time_to_first_token = in.maybe_duration("time_to_first_token");
+    serving.output_tokens_per_s = in.maybe_number("output_tokens_per_s", 0.0, kRateMax);
+    in.refuse_unknown();
+    return serving;
+}
+
 Stage read_stage(const toml::table& table, Reading& reading) {
     auto in = reading.open(table, "training.stage");
     const std::string kind = in.choice("kind", {"pretrain", "sft", "grpo"});
@@ -42,6 +72,12 @@ Stage read_stage(const toml::table& table, Reading& reading) {
         stage.samples_per_prompt = in.integer("samples_per_prompt", 2, 100'000);
         stage.response_tokens = in.integer("response_tokens", 1, kCountMax);
         stage.prompt_tokens = in.integer_or("prompt_tokens", 0, kCountMax, 512);
+        stage.response_tokens_max = in.integer_or("response_tokens_max", 1, kCountMax, 0);
+        if (stage.response_tokens_max > 0 && stage.response_tokens_max <= stage.response_tokens)
+            in.refuse("response_tokens_max",
+                      fmt::format("answers of {} tokens on average cannot all be cut off at {}",
+                                  stage.response_tokens, stage.response_tokens_max));
+        stage.rollout = rollout_from(in.text_or("rollout", ""), in);
         stage.rollout_fleet = in.text_or("rollout_fleet", "");
     } else {
         stage.kind = kind == "sft" ? StageKind::kSft : StageKind::kPretrain;
@@ -141,9 +177,7 @@ Campaign read_root(const toml::table& root, const std::string& path, Reading& re
     check_fleet_names(campaign, training, reading);
 
     for (const auto* serving : in.tables("serving", false)) {
-        auto part = reading.open(*serving, "serving");
-        campaign.serving_chip = part.text("chip");
-        part.refuse_unknown();
+        campaign.serving = read_serving(*serving, reading);
     }
     if (!reading.error) campaign.decision = read_decision(in.table("decision"), reading);
     campaign.devices = {"auto"};
@@ -175,6 +209,8 @@ Json stage_json(const Stage& stage) {
         entry["samples_per_prompt"] = stage.samples_per_prompt;
         entry["response_tokens"] = stage.response_tokens;
         entry["prompt_tokens"] = stage.prompt_tokens;
+        if (stage.response_tokens_max > 0) entry["response_tokens_max"] = stage.response_tokens_max;
+        if (stage.rollout != Rollout::kNotSaid) entry["rollout"] = name_of(stage.rollout);
     } else {
         entry["tokens"] = stage.tokens;
         entry["sequence_length"] = stage.sequence_length;
@@ -202,6 +238,15 @@ std::string_view name_of(StageKind kind) {
         case StageKind::kPretrain: return "pretrain";
         case StageKind::kSft: return "sft";
         case StageKind::kGrpo: return "grpo";
+    }
+    ASCERTAIN_ASSERT(false);
+}
+
+std::string_view name_of(Rollout rollout) {
+    switch (rollout) {
+        case Rollout::kNotSaid: return "";
+        case Rollout::kSynchronous: return "synchronous";
+        case Rollout::kPartial: return "partial";
     }
     ASCERTAIN_ASSERT(false);
 }
@@ -246,7 +291,7 @@ Json to_json(const Campaign& campaign) {
             {"precision", campaign.precision},
             {"stages", std::move(stages)},
             {"fleets", std::move(fleets)},
-            {"serving_chip", campaign.serving_chip},
+            {"serving_chip", campaign.serving.chip},
             {"decision",
              {{"finish_within_s",
                decision.finish_within ? Json(decision.finish_within->count) : Json()},

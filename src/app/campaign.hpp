@@ -16,6 +16,10 @@ namespace ascertain::app {
 
 enum class StageKind { kPretrain, kSft, kGrpo };
 
+// Whether an update waits for its longest answer, or unfinished ones go on in the next update
+// (partial rollouts, arXiv 2501.12599 section 2.6.2).
+enum class Rollout { kNotSaid, kSynchronous, kPartial };
+
 // One stage of training, in order. Pretrain and sft count tokens; grpo counts updates.
 struct Stage {
     StageKind kind = StageKind::kPretrain;
@@ -27,6 +31,8 @@ struct Stage {
     std::int64_t samples_per_prompt = 0;      // grpo
     std::int64_t response_tokens = 0;         // grpo: mean tokens of a response
     std::int64_t prompt_tokens = 0;           // grpo: mean tokens of a prompt
+    std::int64_t response_tokens_max = 0;     // grpo: where an answer is cut off; 0: not said
+    Rollout rollout = Rollout::kNotSaid;      // grpo
     std::string fleet;                        // empty: the only fleet
     std::string rollout_fleet;                // grpo: empty: the same fleet
     std::string
@@ -44,6 +50,21 @@ struct FleetSpec {
     std::optional<Dollars> price_per_chip_hour;
     std::optional<BytesPerSecond> checkpoint_bandwidth;  // of the whole fleet's storage, writes
     std::optional<Seconds> restart_time;                 // from failure noticed to training again
+};
+
+// What the trained model is to serve, and on what.
+struct ServingSpec {
+    std::string chip;        // catalog id or alias; empty when the campaign does not say
+    std::string network;     // empty: that of the fleet of this chip, else of the first fleet
+    std::int64_t count = 0;  // chips there are; 0: as many as it takes
+    std::int64_t chips_per_node = 8;
+    std::string precision;          // bf16 | fp8 | int8 | fp4; empty: what weights and chip share
+    double prompt_tokens = 2000.0;  // of a request, on average
+    double output_tokens = 1000.0;
+    double cached_ratio = 0.0;  // of the prompt, whose keys and values are kept already
+    std::optional<Seconds> time_per_output_token;  // at most
+    std::optional<Seconds> time_to_first_token;    // at most, without queueing
+    std::optional<double> output_tokens_per_s;     // what all users together ask for
 };
 
 struct Decision {
@@ -66,7 +87,7 @@ struct Campaign {
     std::string precision;          // bf16 | fp8 | fp16 | fp32
     std::vector<Stage> stages;      // at least one
     std::vector<FleetSpec> fleets;  // at least one
-    std::string serving_chip;       // empty when the campaign does not say
+    ServingSpec serving;
     Decision decision;
     std::vector<std::string> devices;  // "auto" or names
     std::string reference = "cpu";
@@ -83,5 +104,6 @@ struct Campaign {
 [[nodiscard]] Json to_json(const Campaign& campaign);
 
 [[nodiscard]] std::string_view name_of(StageKind kind);
+[[nodiscard]] std::string_view name_of(Rollout rollout);  // "" when not said
 
 }  // namespace ascertain::app

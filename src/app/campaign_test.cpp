@@ -96,6 +96,46 @@ TEST(Campaign, StagesNameFleetsThatExist) {
         HasSubstr("which does not exist"));
 }
 
+TEST(Campaign, ServingIsReadWithItsWorkloadAndLimits) {
+    const auto campaign = read_campaign(
+        replaced("[serving]\nchip = \"ascend-910b2\"",
+                 "[serving]\nchip = \"h20-96gb\"\nprecision = \"fp8\"\noutput_tokens = 800\n"
+                 "time_per_output_token = \"50 ms\"\noutput_tokens_per_s = 1e6"),
+        "c/x.toml");
+    ASSERT_TRUE(campaign.ok()) << campaign.error().text();
+    EXPECT_EQ(campaign->serving.chip, "h20-96gb");
+    EXPECT_EQ(campaign->serving.precision, "fp8");
+    EXPECT_DOUBLE_EQ(campaign->serving.output_tokens, 800.0);
+    EXPECT_DOUBLE_EQ(campaign->serving.time_per_output_token->count, 0.05);
+    EXPECT_DOUBLE_EQ(*campaign->serving.output_tokens_per_s, 1e6);
+    const auto serving = [](const std::string& line) {
+        return refused(replaced("[serving]\nchip = \"ascend-910b2\"",
+                                "[serving]\nchip = \"ascend-910b2\"\n" + line))
+            .text();
+    };
+    EXPECT_THAT(serving("precision = \"fp2\""), HasSubstr("none of bf16"));
+    EXPECT_THAT(serving("count = 0"), HasSubstr("outside 1 to"));
+    EXPECT_THAT(serving("output_tokens = 0"), HasSubstr("output_tokens"));
+    EXPECT_THAT(serving("cached_ratio = 1.5"), HasSubstr("cached_ratio"));
+    EXPECT_THAT(serving("time_per_output_token = 50"), HasSubstr("unit"));
+    EXPECT_THAT(serving("output_tokens_per_s = -1"), HasSubstr("output_tokens_per_s"));
+    EXPECT_THAT(serving("out_tokens = 5"), HasSubstr("did you mean"));
+}
+
+TEST(Campaign, RolloutsSayWhatTheyWaitFor) {
+    const auto with = [](const std::string& lines) {
+        return replaced("response_tokens = 12000", "response_tokens = 12000\n" + lines);
+    };
+    const auto campaign =
+        read_campaign(with("rollout = \"partial\"\nresponse_tokens_max = 32768"), "c/x.toml");
+    ASSERT_TRUE(campaign.ok()) << campaign.error().text();
+    EXPECT_EQ(campaign->stages[1].rollout, Rollout::kPartial);
+    EXPECT_EQ(campaign->stages[1].response_tokens_max, 32768);
+    EXPECT_EQ(read_campaign(kGood, "c/x.toml")->stages[1].rollout, Rollout::kNotSaid);
+    EXPECT_THAT(refused(with("rollout = \"lazy\"")).message, HasSubstr("synchronous"));
+    EXPECT_THAT(refused(with("response_tokens_max = 12000")).message, HasSubstr("cut off"));
+}
+
 TEST(Campaign, BrokenTextsAreOneErrorWithAPlace) {
     EXPECT_THAT(refused("").message, HasSubstr("empty"));
     EXPECT_THAT(refused("[model]\nconfig = \"a\nb").where, HasSubstr("c/x.toml:2:"));

@@ -138,7 +138,7 @@ Json row_json(const CompareRow& row) {
                {"mixing", name_of(row.variant.mixing)},
                {"delivered_ratio", row.delivered},
                {"fleets", fleets_json(row.situation)},
-               {"serving_chip", row.situation.campaign.serving_chip},
+               {"serving_chip", row.situation.campaign.serving.chip},
                {"stages", stages_json(row)},
                {"refused_because", row.projection ? Json(nullptr) : Json(row.refused_because)},
                {"projection", nullptr},

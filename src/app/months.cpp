@@ -6,6 +6,7 @@
 
 #include "app/files.hpp"
 #include "app/forecast.hpp"
+#include "app/rollouts.hpp"
 #include "model/parameters.hpp"
 #include "predict/goodput/published.hpp"
 
@@ -16,11 +17,6 @@ constexpr std::size_t kDataFileBytesMax = 4u << 20;
 // Weights in bf16, fp32 master weights and two fp32 moments: what a resumable checkpoint holds.
 constexpr double kCheckpointBytesPerParameter = 2.0 + 4.0 + 4.0 + 4.0;
 
-// Decoding is bound by memory and by its longest answers: the share of the dense peak that rollout
-// generation reaches. Nobody measured it here, so it is wide.
-constexpr double kRolloutShareLow = 0.02;
-constexpr double kRolloutShareMid = 0.06;
-constexpr double kRolloutShareHigh = 0.15;
 // A chip's price with its part of host, network and building.
 constexpr double kSystemCostLow = 1.2;
 constexpr double kSystemCostMid = 1.5;
@@ -40,29 +36,9 @@ goodput::Uncertain step_belief(const cost::StepCost& step, const parallel::Plan&
             fmt::format("simulated step of {}", parallel::describe(plan))};
 }
 
-// Seconds to generate one update's answers: 2 FLOPs per active weight and token
-// (docs/formulas.md#rollout), spread over the fleet.
-Result<goodput::Uncertain> rollout_belief(const Stage& stage, const Situation& situation,
-                                          const catalog::Fleet& fleet) {
-    const auto& peak = fleet.chip.peak(catalog::Format::kBf16);
-    if (!peak.known()) {
-        return Error{
-            ErrorCode::kUnknownValue,
-            fmt::format("{}: bf16 peak unknown, so rollouts cannot be priced", fleet.chip.id),
-            situation.campaign.path};
-    }
-    const double tokens = static_cast<double>(stage.prompts_per_update * stage.samples_per_prompt) *
-                          static_cast<double>(stage.response_tokens);
-    const auto counted = model::count_parameters(situation.architecture);
-    const double ideal = 2.0 * static_cast<double>(counted.multiplied) * tokens /
-                         (static_cast<double>(fleet.count) * peak.value->count);
-    return goodput::Uncertain{ideal / kRolloutShareHigh, ideal / kRolloutShareMid,
-                              ideal / kRolloutShareLow, goodput::Kind::kGuessed,
-                              "rollouts at 2 to 15 % of the dense peak"};
-}
-
 goodput::Uncertain sum(const goodput::Uncertain& a, const goodput::Uncertain& b) {
-    return {a.low + b.low, a.mid + b.mid, a.high + b.high, b.kind, a.source + "; " + b.source};
+    return {a.low + b.low, a.mid + b.mid, a.high + b.high, std::max(a.kind, b.kind),
+            a.source + "; " + b.source};
 }
 
 Error nothing_fits(const Situation& situation, const Stage& stage, std::size_t fleet,
@@ -84,7 +60,8 @@ goodput::Uncertain shared_step(const goodput::Uncertain& a, const goodput::Uncer
             a.source + " beside " + b.source + ", gradients exchanged between them"};
 }
 
-Result<goodput::StageInput> stage_input(const StageForecast& forecast, const Situation& situation) {
+Result<goodput::StageInput> stage_input(const Home& home, const StageForecast& forecast,
+                                        const Situation& situation, const cost::CostBook& book) {
     const Stage& stage = forecast.stage;
     if (forecast.search.plans.empty())
         return nothing_fits(situation, stage, forecast.fleet, forecast.search);
@@ -104,7 +81,7 @@ Result<goodput::StageInput> stage_input(const StageForecast& forecast, const Sit
     }
     if (stage.kind == StageKind::kGrpo) {
         const auto answers =
-            rollout_belief(stage, situation, situation.fleets[forecast.rollout_fleet]);
+            rollout_belief(home, situation, book, stage, situation.fleets[forecast.rollout_fleet]);
         if (!answers) return answers.error();
         input.steps = static_cast<double>(stage.updates);
         input.step_s = sum(input.step_s, *answers);
@@ -190,7 +167,8 @@ std::optional<goodput::Uncertain> power_belief(const catalog::Chip& chip) {
 
 Money money_of(const Situation& situation, std::size_t which) {
     const FleetSpec& spec = situation.campaign.fleets[which];
-    const catalog::Chip& chip = situation.fleets[which].chip;
+    // A fleet is counted in devices; the catalog prints packages.
+    const catalog::Chip chip = catalog::per_device(situation.fleets[which].chip);
     Money money;
     money.power_w = power_belief(chip);
     if (spec.price_per_chip_hour) {
@@ -325,7 +303,7 @@ Result<goodput::ProjectionInput> projection_input(const Home& home, const Situat
             {},        {}};
     }
     for (const auto& stage : stages) {
-        auto entry = stage_input(stage, situation);
+        auto entry = stage_input(home, stage, situation, book);
         if (!entry) return entry.error();
         entry->fleet = used->number_of(stage.fleet);
         entry->loose_fleet = used->number_of(stage.rollout_fleet);

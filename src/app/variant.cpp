@@ -170,8 +170,10 @@ void put_stages(Campaign& campaign, Mixing mixing) {
         if (mixing == Mixing::kByShare) stage.shared_fleet = other;
     }
     const bool served_by_second = mixing == Mixing::kServing || mixing == Mixing::kByStage;
-    campaign.serving_chip =
-        (served_by_second ? campaign.fleets.back() : campaign.fleets.front()).chip;
+    const FleetSpec& serves = served_by_second ? campaign.fleets.back() : campaign.fleets.front();
+    campaign.serving.chip = serves.chip;
+    campaign.serving.network = serves.network;
+    campaign.serving.chips_per_node = serves.chips_per_node;
 }
 
 }  // namespace

@@ -51,7 +51,7 @@ TEST(Variant, AloneTakesTheCampaignsCountAndEveryStage) {
     const Situation h20 = varied("h20-96gb");
     ASSERT_EQ(h20.fleets.size(), 1u);
     EXPECT_EQ(h20.fleets[0].count, 4096);
-    EXPECT_EQ(h20.campaign.serving_chip, "h20-96gb");
+    EXPECT_EQ(h20.campaign.serving.chip, "h20-96gb");
     for (const auto& stage : h20.campaign.stages) EXPECT_EQ(stage.fleet, "first");
 }
 
@@ -65,7 +65,7 @@ TEST(Variant, APlusMixTrainsOnOneAndServesOnTheOther) {
     const Situation mix = varied("h800-80gb-sxm+ascend-910c:1536");
     EXPECT_EQ(mix.fleets[0].count, 4096);
     EXPECT_EQ(mix.fleets[1].count, 1536);
-    EXPECT_EQ(mix.campaign.serving_chip, "ascend-910c");
+    EXPECT_EQ(mix.campaign.serving.chip, "ascend-910c");
     EXPECT_EQ(mix.campaign.stages.back().fleet, "first");
     EXPECT_EQ(mix.campaign.stages.back().rollout_fleet, "second");
 }

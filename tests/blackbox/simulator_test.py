@@ -211,6 +211,81 @@ class Simulator(Case):
         self.assert_refused(run("compare", campaign, "--chips", "h80-80gb-sxm"), 65, "h800-80gb-sxm")
         self.assert_refused(run("compare", campaign), 64, "--chips")
 
+    def serve(self, *changes, flags=()):
+        campaign = self.campaign(('[serving]\nchip = "ascend-910b2"', '[serving]\n' + "\n".join(changes)))
+        return run("plan", campaign, "--serve", "--format", "json", *flags)
+
+    def test_plan_serve_sizes_the_serving_side(self):
+        result = self.serve('chip = "h800-80gb-sxm"', 'time_per_output_token = "50 ms"', "output_tokens_per_s = 1e6",
+                            'network = "roce-400"')
+        self.assertEqual(result.returncode, 0, result.stderr)
+        document = json.loads(result.stdout)
+        self.assertEqual(faults("serving", document), [])
+        best = document["layouts"][0]
+        self.assertLessEqual(best["time_per_output_token_s"]["mid"], 0.05)
+        self.assertLessEqual(best["memory"]["total_bytes"], best["memory"]["usable_bytes"])
+        self.assertGreaterEqual(best["memory"]["weights_bytes"] * best["chips"], 671e9)  # in 8 bits, and copies
+        needed = document["devices_needed"]["mid"]
+        self.assertEqual(needed % best["chips"], 0)
+        self.assertGreaterEqual(needed * best["output_tokens_per_s"]["mid"], 1e6)
+        self.assertLess((needed - best["chips"]) * best["output_tokens_per_s"]["mid"], 1e6)
+        # Without the limit more sequences are at once, and each waits longer.
+        free = json.loads(self.serve('chip = "h800-80gb-sxm"', 'network = "roce-400"').stdout)["layouts"][0]
+        self.assertGreater(free["time_per_output_token_s"]["mid"], 0.05)
+        self.assertGreater(free["output_tokens_per_s"]["mid"], best["output_tokens_per_s"]["mid"])
+
+    def test_plan_serve_says_what_cannot_be_served(self):
+        small = self.serve('chip = "h800-80gb-sxm"', "count = 8")
+        self.assertEqual(small.returncode, 2, small.stderr)
+        self.assertIn("does not fit", json.loads(small.stdout)["nothing_fits"])
+        self.assertEqual(json.loads(small.stdout)["layouts"], [])
+        hasty = self.serve('chip = "h800-80gb-sxm"', 'time_per_output_token = "1 us"')
+        self.assertEqual(hasty.returncode, 2, hasty.stderr)
+        self.assertIn("time per output token", json.loads(hasty.stdout)["nothing_fits"])
+        self.assert_refused(self.serve('chip = "ascend-910b2"', 'precision = "fp8"'), 2, "peak_dense.fp8")
+        self.assert_refused(self.serve('chip = "ascend-910bb"'), 65, "ascend-910b")
+        self.assert_refused(self.serve('chip = "h800-80gb-sxm"', "prompt_tokens = -1"), 65, "prompt_tokens")
+
+    def test_rollouts_that_carry_on_finish_sooner(self):
+        days = {}
+        for how in ("partial", "synchronous"):
+            campaign = self.campaign(("response_tokens = 12000", f'response_tokens = 12000\nrollout = "{how}"'))
+            result = run("simulate", campaign, "--histories", "96", "--format", "json")
+            self.assertEqual(result.returncode, 0, result.stderr)
+            steps = {entry["name"]: entry for entry in json.loads(result.stdout)["provenance"]}["step_s.grpo"]
+            days[how] = steps["value"] * 8000 / 86400
+        # 8,000 updates of answers of 12,000 tokens, 10 to 60 ms a token, the longest three times as long.
+        self.assertGreater(days["partial"], 8000 * 12000 * 0.010 / 86400)
+        self.assertLess(days["synchronous"], 8000 * 36000 * 0.060 / 86400)
+        self.assertLess(days["partial"], days["synchronous"])
+
+    def test_score_serving_predicts_published_figures_inside_its_interval(self):
+        page, level = self.folder / "page.md", self.folder / "level.toml"
+        rows = SOURCE / "data/published/serving.json"
+        result = run("score", rows, "--format", "json", "--page", page, "--level", level)
+        self.assertEqual(result.returncode, 0, result.stderr)
+        document = json.loads(result.stdout)
+        self.assertEqual(faults("served_score", document), [])
+        given = json.loads(rows.read_text())
+        self.assertEqual(faults("served", given), [])
+        self.assertEqual(len(document["rows"]), len(given["rows"]))
+        inside = [row["inside"] for row in document["rows"] if row["inside"] is not None]
+        self.assertGreater(len(inside), 200)
+        self.assertGreaterEqual(sum(inside) / len(inside), 0.75)  # 80 % is claimed
+        self.assertAlmostEqual(document["summary"]["interval_coverage"], sum(inside) / len(inside))
+        for row in document["rows"]:
+            self.assertEqual(row["inside"], row["low_tokens_per_s"] <= row["published_tokens_per_s"]
+                             <= row["high_tokens_per_s"])
+        self.assertIn("Row by row", page.read_text())
+        self.assertGreater(tomllib.loads(level.read_text())["decode"], 0)
+        bad = json.loads(rows.read_text())
+        bad["rows"][3]["precision"] = "fp2"
+        self.assert_refused(run("score", self.write("bad.json", json.dumps(bad))), 65, "rows[3]", "fp2")
+        few = {**bad, "rows": bad["rows"][:2]}
+        self.assertEqual(run("score", self.write("few.json", json.dumps(few))).returncode, 2)
+        self.assert_refused(run("score", rows, "--cross-validate"), 64, "--cross-validate")
+        self.assert_refused(run("score", "--page", page), 64, "--cross-validate")
+
 
 if __name__ == "__main__":
     unittest.main(verbosity=1)

@@ -78,7 +78,13 @@ std::span<const Command> commands() {
                 &declare_catalog},
         Command{"plan",
                 "The best parallel plans for the fleet: time, memory, why the next one is worse",
-                "Examples:\n  ascertain plan\n  ascertain plan my.toml --top 10 --format json",
+                "Examples:\n  ascertain plan\n  ascertain plan my.toml --top 10 --format json\n"
+                "  ascertain plan my.toml --serve                the serving side: layout, batch, "
+                "tokens/s, latency\n"
+                "[serving] of the campaign: chip, and as you like count, network, chips_per_node, "
+                "precision, prompt_tokens, output_tokens,\n"
+                "cached_ratio, time_per_output_token, time_to_first_token, output_tokens_per_s "
+                "(then it says how many chips).",
                 &declare_plan},
         Command{"simulate", "Step, memory, goodput, finish date and cost of the whole campaign",
                 "Examples:\n  ascertain simulate\n  ascertain simulate my.toml --histories 4000 "
@@ -100,6 +106,7 @@ std::span<const Command> commands() {
                 "  ascertain score runs.json --rows              every row of a file of yours\n"
                 "  ascertain score --cross-validate              each row predicted without its "
                 "series\n"
+                "  ascertain score data/published/serving.json   figures of serving\n"
                 "Fitted rows are marked: their errors say little. docs/validation.md shows the "
                 "rest.",
                 &declare_score},

@@ -8,6 +8,7 @@
 #include "app/commands/all.hpp"
 #include "app/exit_codes.hpp"
 #include "app/forecast.hpp"
+#include "app/sizing.hpp"
 #include "app/table.hpp"
 #include "predict/cost/cost_json.hpp"
 
@@ -19,6 +20,7 @@ struct Options {
     Overrides inputs;
     Format format = Format::kTable;
     std::size_t stage = 1;
+    bool serve = false;
     cost::SearchOptions search;
     std::vector<std::string> schedules, shardings, recomputes;  // by name
 };
@@ -144,7 +146,89 @@ int print(Terminal& terminal, const Situation& situation, const StageForecast& s
     return kExitDone;
 }
 
+std::string spread(const cost::Interval& one, double scale) {
+    return fmt::format("{:.3g} ({:.3g} to {:.3g})", one.mid * scale, one.low * scale,
+                       one.high * scale);
+}
+
+Table layouts_table(const serving::Ranked& ranked) {
+    Table table{{{"tp", "tp", true},
+                 {"dp", "dp", true},
+                 {"chips", "devices", true},
+                 {"sequences", "sequences", true},
+                 {"memory_bytes", "memory", true},
+                 {"prefill_tokens_per_s", "prefill, tokens/s", true},
+                 {"decode_tokens_per_s", "decode, tokens/s", true},
+                 {"output_tokens_per_s", "both, output tokens/s", true},
+                 {"time_per_output_token_s", "per token, ms", true},
+                 {"time_to_first_token_s", "first token, ms", true},
+                 {"bound_by", "bound by", false}},
+                {}};
+    for (const auto& one : ranked.best) {
+        const auto rate = [](const cost::Interval& value) {
+            return cell(spread(value, 1.0), value.mid);
+        };
+        const auto time = [](const cost::Interval& value) {
+            return cell(spread(value, 1e3), value.mid);
+        };
+        table.rows.push_back({cell(fmt::format("{}", one.layout.tp), one.layout.tp),
+                              cell(fmt::format("{}", one.layout.dp), one.layout.dp),
+                              cell(fmt::format("{}", one.layout.chips()), one.layout.chips()),
+                              cell(fmt::format("{:.0f}", one.sequences), one.sequences),
+                              cell(format_size(one.memory.total()), one.memory.total().count),
+                              rate(one.prefill_tokens_per_s), rate(one.decode_tokens_per_s),
+                              rate(one.output_tokens_per_s), time(one.time_per_output_token_s),
+                              time(one.time_to_first_token_s), cell(one.bound_by)});
+    }
+    return table;
+}
+
+void explain_serving(Terminal& terminal, const Situation& situation, const Sizing& sizing) {
+    terminal.print(fmt::format(
+        "{} in {} on {}, {:.0f} tokens in and {:.0f} out a request; rates per device, 80 % "
+        "intervals, sequences per group",
+        situation.architecture.name, serving::name_of(sizing.engine.precision),
+        sizing.fleet.chip.id, sizing.workload.prompt_tokens, sizing.workload.output_tokens));
+}
+
+int print_serving(Terminal& terminal, const Situation& situation, const Sizing& sizing,
+                  Format format) {
+    const bool serves = !sizing.ranked.best.empty();
+    if (format == Format::kJson) {
+        terminal.print(to_json(sizing).dump(2));
+        return serves ? kExitDone : kExitInconclusive;
+    }
+    if (!serves) {
+        terminal.print("nothing serves it: " + sizing.ranked.nothing_fits);
+        return kExitInconclusive;
+    }
+    if (format == Format::kTable) explain_serving(terminal, situation, sizing);
+    terminal.print(to_text(layouts_table(sizing.ranked), format));
+    if (format != Format::kTable) return kExitDone;
+    if (sizing.devices) {
+        terminal.print(fmt::format("For {:.4g} output tokens/s: {} devices",
+                                   *situation.campaign.serving.output_tokens_per_s,
+                                   spread(*sizing.devices, 1.0)));
+    }
+    if (sizing.usd_per_million_tokens) {
+        terminal.print(fmt::format("Rent: {} USD per million output tokens",
+                                   spread(*sizing.usd_per_million_tokens, 1.0)));
+    }
+    return kExitDone;
+}
+
+int run_serve(Terminal& terminal, const Home& home, const Options& options) {
+    const auto situation = read_situation(home, options.inputs);
+    if (!situation) return terminal.complain(situation.error());
+    const auto book = read_cost_book(home, options.constants);
+    if (!book) return terminal.complain(book.error());
+    const auto sizing = size_serving(home, *situation, *book, options.search.top);
+    if (!sizing) return terminal.complain(sizing.error());
+    return print_serving(terminal, *situation, *sizing, options.format);
+}
+
 int run(Terminal& terminal, const Home& home, const Options& options) {
+    if (options.serve) return run_serve(terminal, home, options);
     const auto search = search_options(options);
     if (!search) return terminal.complain(search.error());
     auto situation = read_situation(home, options.inputs);
@@ -177,6 +261,9 @@ Run declare_plan(CLI::App& flags) {
     flags.add_option("--model", options->inputs.model,
                      "config.json to use in place of the campaign's");
     flags.add_option("--stage", options->stage, "Which training stage, counted from 1");
+    flags.add_flag("--serve", options->serve,
+                   "Size the campaign's [serving] side instead: layouts, batch, tokens per second, "
+                   "latency, memory");
     flags.add_option("--top", options->search.top, "How many plans to print")
         ->check(CLI::Range(1, 1000));
     flags.add_option("--tp", options->search.tp,

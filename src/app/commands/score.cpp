@@ -10,6 +10,7 @@
 #include "app/exit_codes.hpp"
 #include "app/files.hpp"
 #include "app/forecast.hpp"
+#include "app/served.hpp"
 #include "app/table.hpp"
 #include "predict/catalog/load.hpp"
 #include "predict/cost/score.hpp"
@@ -24,6 +25,7 @@ struct Options {
     std::string constants;
     std::string file;
     std::string page;
+    std::string level;
     std::vector<std::string> own_chips;
     Format format = Format::kTable;
     bool cross_validate = false;
@@ -42,15 +44,17 @@ Result<Json> read_json(const std::string& path) {
     return parse_json(*text, path);
 }
 
-Result<Input> read_input(const Home& home, const Options& options) {
+Result<catalog::Catalog> read_catalog(const Home& home, const Options& options) {
     const std::vector<std::filesystem::path> own(options.own_chips.begin(),
                                                  options.own_chips.end());
-    const auto known = catalog::load_catalog(home.root + "/data", own);
+    return catalog::load_catalog(home.root + "/data", own);
+}
+
+Result<Input> read_input(const Home& home, const Options& options, const Json& document,
+                         const std::string& path) {
+    const auto known = read_catalog(home, options);
     if (!known) return known.error();
-    const std::string path = options.file.empty() ? home.data("published/runs.json") : options.file;
-    const auto document = read_json(path);
-    if (!document) return document.error();
-    auto runs = cost::read_runs(*document, *known, path);
+    auto runs = cost::read_runs(document, *known, path);
     if (!runs) return runs.error();
     const std::string peers_path = home.data("published/peers.json");
     const auto peers_document = read_json(peers_path);
@@ -174,8 +178,36 @@ void print(const Terminal& terminal, const cost::Score& score, const Options& op
         terminal.print(to_text(peers, Format::kTable));
 }
 
+// Figures of serving have a page and levels of their own; runs need a cross-validation for theirs.
+int run_served(Terminal& terminal, const Home& home, const Options& options, const Json& document,
+               const std::string& path) {
+    if (options.cross_validate) {
+        return terminal.complain({ErrorCode::kUsage,
+                                  "--cross-validate: rows of serving are always predicted without "
+                                  "their series",
+                                  path});
+    }
+    const auto known = read_catalog(home, options);
+    if (!known) return terminal.complain(known.error());
+    const auto book = read_cost_book(home, options.constants);
+    if (!book) return terminal.complain(book.error());
+    return score_served(terminal, home, *known, *book, document,
+                        {path, options.page, options.level, options.format, options.rows});
+}
+
 int run(Terminal& terminal, const Home& home, const Options& options) {
-    const auto input = read_input(home, options);
+    const std::string path = options.file.empty() ? home.data("published/runs.json") : options.file;
+    const auto document = read_json(path);
+    if (!document) return terminal.complain(document.error());
+    if (is_served(*document)) return run_served(terminal, home, options, *document, path);
+    if (!options.level.empty() || (!options.page.empty() && !options.cross_validate)) {
+        return terminal.complain({ErrorCode::kUsage,
+                                  options.level.empty()
+                                      ? "--page: training runs need --cross-validate beside it"
+                                      : "--level: only figures of serving have levels",
+                                  path});
+    }
+    const auto input = read_input(home, options, *document, path);
     if (!input) return terminal.complain(input.error());
     cost::Score score;
     if (options.cross_validate) {
@@ -209,15 +241,17 @@ Run declare_score(CLI::App& flags) {
     flags.add_option("--constants", options->constants,
                      "Fitted constants of your own, from `calibrate --from-runs`");
     flags.add_option("FILE", options->file,
-                     "Published runs with `setup` objects (data/published/README.md); default: the "
-                     "shipped ones");
+                     "Published runs with `setup` objects, or figures of serving such as "
+                     "data/published/serving.json (data/published/README.md); default: the shipped "
+                     "runs");
     flags.add_option("--chip-file", options->own_chips,
                      "A chip file of your own; repeatable, it overrides by id");
     flags.add_flag("--rows", options->rows, "Print every row, not only the summaries");
-    auto* cross = flags.add_flag("--cross-validate", options->cross_validate,
-                                 "Fit on the file's own rows, each predicted without its series");
-    flags.add_option("--page", options->page, "Write the validation page (Markdown) here")
-        ->needs(cross);
+    flags.add_flag("--cross-validate", options->cross_validate,
+                   "Fit on the file's own rows, each predicted without its series");
+    flags.add_option("--page", options->page, "Write the validation page (Markdown) here");
+    flags.add_option("--level", options->level,
+                     "Serving: write the fitted level (data/cost/serving.toml) here");
     add_format_flag(flags, options->format);
     return
         [options](Terminal& terminal, const Home& home) { return run(terminal, home, *options); };
