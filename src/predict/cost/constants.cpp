@@ -36,6 +36,7 @@ constexpr std::array<ConstantRow, kConstantCount> kTable{{
     {kOptimizerTraffic, "optimizer_traffic", "ratio", 1.0, 0.05, 0.0, 0.10, 0.0, 0.0},
     {kKernelGap, "kernel_gap", "s", 3.0e-6, 0.15, 0.15, 0.15, 0.0, 0.0},
     {kHostFloor, "host_floor", "s", 0.9e-3, 0.25, 0.10, 0.30, 0.0, 0.0},
+    {kExpertHostFloor, "expert_host_floor", "s", 3.4e-3, 0.15, 0.10, 0.30, 0.0, 0.0},
     {kStepOverhead, "step_overhead", "s", 0.045, 0.25, 0.0, 0.50, 0.0, 0.3},
     {kLinkShare, "link_share", "ratio", 0.80, 0.04, 0.10, 0.10, 0.0, 0.0},
     {kLinkLatency, "link_latency", "s", 7.0e-6, 0.15, 0.0, 0.0, 0.0, 0.0},

@@ -26,7 +26,8 @@ enum class Constant : std::size_t {
     kDepthHalf,        // inner dimension at which a matrix product reaches half of its share
     kWaveWeight,       // how much of the last, partly filled wave of tiles is really lost
     kWeightPenalty,    // weight-gradient products over the others
-    kAccumulate,       // share of reading and writing fp32 gradient sums that products do not hide
+    kAccumulate,       // share of reading and writing gradient sums that products which add to them
+                       // do not hide
     kGroupedShare,     // grouped product over a plain one
     kMemoryShare,      // of the memory bandwidth, streaming kernels
     kTraffic,          // bytes moved by normalisations, activations ... over the least possible
@@ -37,6 +38,7 @@ enum class Constant : std::size_t {
     kOptimizerTraffic,  // bytes of clip and optimizer over 30 per parameter
     kKernelGap,         // seconds between two kernels
     kHostFloor,         // seconds the host needs to launch one layer forward
+    kExpertHostFloor,   // the same of a layer of experts that waits for its tokens' counts
     kStepOverhead,      // seconds per step beside everything else: data, logging, barriers
     kLinkShare,         // of the scale-up rate
     kLinkLatency,       // seconds per hop inside a scale-up domain

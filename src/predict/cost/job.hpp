@@ -31,8 +31,11 @@ struct TrainingJob {
     std::int64_t software_year = 0;  // of the training stack; 0: current, no longer young
     bool compiled = false;           // a graph compiler fuses the element-wise operators
     bool captured_graphs = false;    // no host work between kernels
+    bool fused_accumulation = true;  // products add their weight gradients to the sums themselves
     bool frozen_weights = false;     // adapters only: no weight gradients, no optimizer
     double expert_imbalance = 1.0;   // busiest expert rank over the mean
+    bool expert_capacity_fixed =
+        false;                       // experts take a fixed number of tokens, the rest is dropped
     double gradient_bytes = 2.0;     // per element, as reduced across data-parallel ranks
     double tokens = 0.0;             // of the whole stage; 0: unknown
 

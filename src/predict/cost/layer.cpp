@@ -125,10 +125,13 @@ void add_expert_traffic(BlockSeconds& block, const ShardWork& work, const Plan& 
     block.input.ep += wait(block.input.compute() + block.weight.compute());
 }
 
-// A layer cannot run faster than the host launches it.
-void add_host_floor(BlockSeconds& block, const TrainingJob& job, const Machine& machine) {
+// A layer cannot run faster than the host launches it. Where experts take whatever tokens come, the
+// host must first read how many: what it launches after that is not queued ahead.
+void add_host_floor(BlockSeconds& block, bool experts, const TrainingJob& job,
+                    const Machine& machine) {
     if (job.captured_graphs) return;
-    const double forward_floor = machine.c(kHostFloor);
+    const double forward_floor =
+        machine.c(experts && !job.expert_capacity_fixed ? kExpertHostFloor : kHostFloor);
     const double backward_floor = forward_floor * kBackwardLaunches;
     block.forward.host += std::max(0.0, forward_floor - block.forward.total());
     block.input.host += std::max(0.0, backward_floor - block.backward());
@@ -202,7 +205,7 @@ BlockTable block_seconds(const ShardWork& work, const Plan& plan, const Training
         add_tensor_traffic(out, halves, work, plan, job, machine);
         if (layer) add_context_traffic(out, work, plan, machine);
         if (experts) add_expert_traffic(out, work, plan, job, machine);
-        if (layer) add_host_floor(out, job, machine);
+        if (layer) add_host_floor(out, experts, job, machine);
     }
     return table;
 }

@@ -23,7 +23,7 @@ constexpr double kAttentionRecompute = 1.25;  // five products backward where th
 constexpr double kCastBytes = 4.0;            // read 16-bit, write it and its transpose in 8
 constexpr double kLookUpShare = 0.5;  // of streaming bandwidth that rows gathered by index reach
 constexpr double kUnfusedKernels = 4.0;
-constexpr double kCopyBytes = 2.0;  // a 16-bit gradient beside its fp32 sum, written and read again
+constexpr double kCopyBytes = 2.0;  // a 16-bit gradient beside its sum, written or read or cleared
 
 struct Merge {
     std::array<std::string_view, 3> names;
@@ -128,6 +128,15 @@ double cast_factor(LinearFormat format) {
     }
 }
 
+// Bytes per element of a weight gradient that is added to the sum over micro-batches; the sum is in
+// fp32 unless all of training is in fp16. The product itself can add, and hides a part of it; a
+// kernel of its own reads the finished 16-bit gradient again and hides nothing.
+double accumulation_bytes(const Machine& machine, const TrainingJob& job) {
+    const double sum = 2.0 * (job.dtype == model::Dtype::kFp16 ? 2.0 : 4.0);
+    if (job.fused_accumulation) return sum * machine.c(kAccumulate);
+    return sum + 2.0 * kCopyBytes + (keeps_gradient_copy(job) ? kCopyBytes : 0.0);
+}
+
 double matrix_seconds(const OperatorWork& work, const Machine& machine, const TrainingJob& job) {
     const bool low = work.low_precision;
     const double share =
@@ -153,12 +162,8 @@ double matrix_seconds(const OperatorWork& work, const Machine& machine, const Tr
     const double byte_s = work.bytes / machine.memory_rate();
     const double cast_s = work.cast_elements * kCastBytes * machine.c(kCastTraffic) *
                           cast_factor(job.linear) / machine.memory_rate();
-    // Sums over micro-batches are read and written, in fp32 unless all of training is in fp16.
-    const double sum_bytes = 2.0 * (job.dtype == model::Dtype::kFp16 ? 2.0 : 4.0) +
-                             (keeps_gradient_copy(job) ? 2.0 * kCopyBytes : 0.0);
-    const double sum_s =
-        work.accumulated * sum_bytes * machine.c(kAccumulate) / machine.memory_rate();
-    return std::max(flop_s, byte_s) + cast_s + sum_s;
+    return std::max(flop_s, byte_s) + cast_s +
+           work.accumulated * accumulation_bytes(machine, job) / machine.memory_rate();
 }
 
 double attention_seconds(const OperatorWork& work, const Machine& machine, bool fused) {

@@ -63,6 +63,22 @@ TEST(SecondsOf, APartlyFilledWaveIsPaidInFull) {
     EXPECT_NEAR(seconds_of(work, m, {}, true), 0.010, 1e-9);
 }
 
+// 1e9 elements at 1 TB/s: a product that adds to a fp32 sum itself pays its share of 8 bytes each;
+// a kernel of its own pays for all 8, and for 4 to write the finished gradient and read it again.
+TEST(SecondsOf, SumsOfWeightGradientsCostMoreApart) {
+    Machine m = plain_machine();
+    m.constants[Constant::kAccumulate] = 0.5;
+    OperatorWork work = product(1e12, 0.0);
+    work.weight_gradient = true;
+    work.accumulated = 1e9;
+    TrainingJob job;
+    EXPECT_NEAR(seconds_of(work, m, job, true), 0.010 + 0.004, 1e-9);
+    job.fused_accumulation = false;
+    EXPECT_NEAR(seconds_of(work, m, job, true), 0.010 + 0.012, 1e-9);
+    job.dtype = model::Dtype::kFp16;  // sums in 16 bits
+    EXPECT_NEAR(seconds_of(work, m, job, true), 0.010 + 0.008, 1e-9);
+}
+
 TEST(SecondsOf, LowPrecisionUsesItsOwnPeak) {
     OperatorWork work = product(1e12, 0.0);
     work.low_precision = true;

@@ -124,6 +124,8 @@ Architecture read_model(const Json& model, const Json& setup, const std::string&
     a.moe.local_experts = a.moe.experts;
     a.moe.topk = refusal.need(whole(moe, "topk"), "moe.topk");
     a.moe.expert_intermediate_size = refusal.need(whole(moe, "expert_ffn"), "moe.expert_ffn");
+    a.moe.groups = whole(moe, "groups").value_or(1);
+    a.moe.topk_groups = whole(moe, "topk_groups").value_or(1);
     a.moe.shared_experts = whole(moe, "shared_experts").value_or(0);
     a.moe.shared_intermediate_size = a.moe.shared_experts * a.moe.expert_intermediate_size;
     const std::int64_t dense = whole(moe, "dense_layers").value_or(0);
@@ -302,6 +304,9 @@ TrainingJob read_job(const Json& setup, const std::string& framework, Refusal& r
                          : gradients == "bf16" ? 2.0
                          : sums_in_fp32        ? 4.0
                                                : 2.0;
+    // DeepSpeed's engines add finished gradients to their sums in a pass of its own.
+    job.fused_accumulation =
+        flag(setup, "gradient_accumulation_fusion").value_or(framework != "deepspeed");
     job.software_year = whole(setup, "year").value_or(0);
     job.compiled = flag(setup, "compiled").value_or(false);
     job.captured_graphs = flag(setup, "cuda_graphs").value_or(false);
@@ -309,6 +314,7 @@ TrainingJob read_job(const Json& setup, const std::string& framework, Refusal& r
     // Without forced balance the busiest rank has about a tenth more: guessed.
     const std::string routing = text(part(setup, "moe"), "routing");
     if (routing == "dropless" || routing == "token_drop") job.expert_imbalance = 1.1;
+    job.expert_capacity_fixed = routing == "token_drop";
     return job;
 }
 

@@ -40,6 +40,7 @@ struct ScoreSummary {
 // data parallelism, the same work per device. An error of the level cancels here.
 struct ScoreSlope {
     std::string series;
+    std::string chip;
     std::int64_t devices_from = 0;
     std::int64_t devices_to = 0;
     double measured_growth = 1.0;  // step on the largest fleet over step on the smallest

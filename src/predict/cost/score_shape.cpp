@@ -59,7 +59,8 @@ std::vector<ScoreSlope> slopes_of(const std::vector<PublishedRun>& runs,
     for (const auto& [name, ends] : series) {
         if (name.empty() || ends.sizes.size() < kFleetSizesMin) continue;
         if (!same_but_for_replicas(runs[ends.first], runs[ends.last])) continue;
-        list.push_back({name, runs[ends.first].fleet.count, runs[ends.last].fleet.count,
+        list.push_back({name, runs[ends.first].chip, runs[ends.first].fleet.count,
+                        runs[ends.last].fleet.count,
                         *rows[ends.last].measured_step_s / *rows[ends.first].measured_step_s,
                         *rows[ends.last].predicted_step_s / *rows[ends.first].predicted_step_s});
     }

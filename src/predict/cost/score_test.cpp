@@ -206,6 +206,11 @@ TEST(CrossValidation, LeavesOutWhatItJudges) {
     EXPECT_GE(series.covered, 75.0);
     EXPECT_LE(series.covered, 90.0);
     // Gates of the research that hold, so that a change that breaks one is seen.
+    EXPECT_LE(inside.median, 2.5);
+    EXPECT_LE(inside.p90, 9.0);
+    EXPECT_LE(series.mean, 7.0);
+    EXPECT_LE(series.p90, 15.0);
+    EXPECT_LE(find("series left out, experts").median, 18.0);
     EXPECT_LE(find("framework left out, dense A").mean, 15.0);
     EXPECT_LE(find("die left out, dense A").mean, 20.0);
 }

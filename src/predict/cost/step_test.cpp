@@ -162,6 +162,33 @@ TEST(StepSeconds, ThePeriodOfTheSteadyStateGivesTheExactTime) {
     }
 }
 
+// A small micro-batch leaves a layer of experts waiting for its host; a fixed capacity needs no
+// count of tokens, captured graphs no host at all.
+TEST(HostFloor, ExpertsThatTakeWhateverComesWaitForTheirCounts) {
+    const model::Architecture a = shipped_model("qwen3-30b-a3b");
+    Plan plan;
+    plan.dp = 16;
+    plan.ep = 16;
+    TrainingJob job = gpt3_job();
+    job.global_batch_sequences = 16;
+    job.sequence_length = 1024;
+    const auto machine = resolve_machine(fleet_of("h100-80gb-sxm", 16), job, shipped_book());
+    const auto work = shard_work(a, plan, job);
+    ASSERT_TRUE(machine && work);
+    const auto layer = [&](const TrainingJob& asked) {
+        return block_seconds(*work, plan, asked,
+                             *machine)[static_cast<std::size_t>(model::Block::kMoeLayer)];
+    };
+    const BlockSeconds dropless = layer(job);
+    EXPECT_NEAR(dropless.forward.total(), machine->c(Constant::kExpertHostFloor), 1e-9);
+    TrainingJob fixed = job;
+    fixed.expert_capacity_fixed = true;
+    EXPECT_LT(layer(fixed).forward.host, dropless.forward.host);
+    TrainingJob captured = job;
+    captured.captured_graphs = true;
+    EXPECT_EQ(layer(captured).forward.host, 0.0);
+}
+
 TEST(Memory, ShardingMoreNeverNeedsMore) {
     const model::Architecture a = shipped_model("llama-3.1-8b");
     TrainingJob job = gpt3_job();
