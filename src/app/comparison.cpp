@@ -67,6 +67,17 @@ void sort_in_inputs(CompareRow& row) {
     }
 }
 
+void add_serving(const Home& home, const cost::CostBook& book, CompareRow& row) {
+    auto sizing = size_serving(home, row.situation, book, 1);
+    if (!sizing) {
+        row.serving_refused_because = sizing.error().text();
+    } else if (sizing->ranked.best.empty()) {
+        row.serving_refused_because = sizing->ranked.nothing_fits;
+    } else {
+        row.serving = *std::move(sizing);
+    }
+}
+
 Json knowledge_json(const std::vector<Knowledge>& list, std::string_view detail) {
     Json array = Json::array();
     for (const auto& one : list) {
@@ -133,12 +144,28 @@ Json fleets_json(const Situation& situation) {
     return list;
 }
 
+// The best layout's figures beside what they come to; its basis is in `plan --serve`.
+Json serving_json(const CompareRow& row) {
+    if (!row.serving) return nullptr;
+    const Json whole = to_json(*row.serving);
+    Json best = whole.at("layouts").front();
+    best.erase("basis");
+    best["chip"] = whole.at("chip");
+    best["workload"] = whole.at("workload");
+    best["devices_needed"] = whole.at("devices_needed");
+    best["usd_per_million_output_tokens"] = whole.at("usd_per_million_output_tokens");
+    return best;
+}
+
 Json row_json(const CompareRow& row) {
     Json entry{{"chips", row.variant.text},
                {"mixing", name_of(row.variant.mixing)},
                {"delivered_ratio", row.delivered},
                {"fleets", fleets_json(row.situation)},
                {"serving_chip", row.situation.campaign.serving.chip},
+               {"serving", serving_json(row)},
+               {"serving_refused_because",
+                row.serving ? Json(nullptr) : Json(row.serving_refused_because)},
                {"stages", stages_json(row)},
                {"refused_because", row.projection ? Json(nullptr) : Json(row.refused_because)},
                {"projection", nullptr},
@@ -159,7 +186,11 @@ Result<CompareRow> compare_on(const Home& home, const Situation& base, const cos
                               int histories) {
     auto situation = vary(home, base, variant, delivered);
     if (!situation) return situation.error();
-    CompareRow row{variant, delivered, *std::move(situation), {}, {}, {}, {}, {}, {}};
+    CompareRow row;
+    row.variant = variant;
+    row.delivered = delivered;
+    row.situation = *std::move(situation);
+    add_serving(home, book, row);
     for (const auto& fleet : row.situation.fleets)
         sort_in_chip(row, fleet, row.situation.campaign.precision, book);
     auto stages = forecast_stages(row.situation, book, {});

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "app/forecast.hpp"
+#include "app/sizing.hpp"
 #include "app/variant.hpp"
 #include "base/json.hpp"
 
@@ -27,6 +28,8 @@ struct CompareRow {
     std::vector<StageForecast> stages;
     std::optional<goodput::Projection> projection;  // absent: refused
     std::string refused_because;
+    std::optional<Sizing> serving;  // on the chip that serves in this variant
+    std::string serving_refused_because;
     std::vector<Knowledge> known;    // measured, published or printed by the vendor
     std::vector<Knowledge> guessed;  // press, recalled or guessed
     std::vector<Knowledge> unknown;

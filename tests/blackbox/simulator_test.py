@@ -201,11 +201,17 @@ class Simulator(Case):
         self.assertEqual(faults("comparison", document), [])
         alone, mix, small = document["rows"]
         self.assertEqual(mix["stages"][-1]["answers_by"], "ascend-910c")
+        self.assertEqual((alone["serving"]["chip"], mix["serving"]["chip"]), ("h800-80gb-sxm", "ascend-910c"))
+        self.assertLess(alone["serving"]["output_tokens_per_s"]["low"], alone["serving"]["output_tokens_per_s"]["mid"])
         self.assertIn("ascend-910c power.board", [item["what"] for item in mix["unknown"]])
         self.assertEqual(alone["stages"][0]["trained_by"], mix["stages"][0]["trained_by"])
         self.assertIsNone(small["projection"])  # 671 G parameters do not fit on eight chips
         self.assertIn("fits", small["refused_because"])
-        again = run("compare", campaign, "--chips", "h800-80gb-sxm:2048", "--histories", "96", "--format", "json")
+        page = self.folder / "fleets.html"
+        again = run("compare", campaign, "--chips", "h800-80gb-sxm:2048", "--histories", "96", "--format", "json",
+                    "--report", page)
+        self.assertIn("1 fleet, one campaign", page.read_text())
+        self.assertIn(alone["chips"], page.read_text())
         self.assertEqual(json.loads(again.stdout)["rows"][0], alone)
         self.assert_refused(run("compare", campaign, "--chips", "h800-80gb:2048+"), 64, "a chip is missing")
         self.assert_refused(run("compare", campaign, "--chips", "h80-80gb-sxm"), 65, "h800-80gb-sxm")

@@ -95,6 +95,7 @@ std::span<const Command> commands() {
                 "The same campaign on several fleets and mixes: dates, money, what is known",
                 "Examples:\n"
                 "  ascertain compare                              the story's question\n"
+                "  ascertain compare --report fleets.html         the same as a page with charts\n"
                 "  ascertain compare my.toml --chips h20-96gb,ascend-910c\n"
                 "  ascertain compare my.toml --chips h800-80gb-sxm:4096+ascend-910c:2048\n"
                 "  ascertain compare my.toml --chips h800-80gb-sxm~h20-96gb --delivered 1,0.5",

@@ -7,7 +7,9 @@
 #include "app/commands/all.hpp"
 #include "app/comparison.hpp"
 #include "app/exit_codes.hpp"
+#include "app/files.hpp"
 #include "app/table.hpp"
+#include "decide/report/fleets.hpp"
 
 namespace ascertain::app {
 namespace {
@@ -19,6 +21,7 @@ struct Options {
     Overrides inputs;
     std::vector<std::string> chips;
     std::vector<double> delivered{1.0};
+    std::string report;
     Format format = Format::kTable;
     std::uint64_t seed = 1;
     int histories = 3072;
@@ -59,6 +62,12 @@ double pretrain_step(const CompareRow& row) {
     return step_s;
 }
 
+Cell served(const CompareRow& row) {
+    if (!row.serving) return cell("no", nullptr);
+    const auto& rate = row.serving->ranked.best.front().output_tokens_per_s;
+    return cell(fmt::format("{:.0f} ({:.0f} to {:.0f})", rate.mid, rate.low, rate.high), rate.mid);
+}
+
 Table answers(const std::vector<CompareRow>& rows) {
     Table table{{{"chips", "chips", false},
                  {"count", "count", true},
@@ -69,6 +78,7 @@ Table answers(const std::vector<CompareRow>& rows) {
                  {"probability", "P(in time), 80 % of beliefs", true},
                  {"answer", "answer", false},
                  {"cost_musd", "cost, MUSD", true},
+                 {"serving_tokens_per_s", "serves, tokens/s a device", true},
                  {"goodput_ratio", "goodput", true},
                  {"interruptions_per_day", "stops/d", true},
                  {"decided_by", "decided by", false},
@@ -79,8 +89,8 @@ Table answers(const std::vector<CompareRow>& rows) {
             table.rows.push_back({cell(shown(row)), cell(counts(row.situation)), number({}, 1, "-"),
                                   number({}, 1, "-"), number({}, 1, "-"), number({}, 1, "-"),
                                   number({}, 1, "-"), cell("REFUSED"), number({}, 1, "-"),
-                                  number({}, 1, "-"), number({}, 1, "-"), cell(row.refused_because),
-                                  cell("")});
+                                  served(row), number({}, 1, "-"), number({}, 1, "-"),
+                                  cell(row.refused_because), cell("")});
             continue;
         }
         const auto& p = *row.projection;
@@ -89,8 +99,9 @@ Table answers(const std::vector<CompareRow>& rows) {
              number(p.finish_days.p10, 1.0, "never"), number(p.finish_days.p50, 1.0, "never"),
              number(p.finish_days.p90, 1.0, "never"), chance(p),
              cell(std::string(goodput::name_of(p.answer))), number(p.cost_usd.p50, 1e6, "unknown"),
-             number(p.goodput_ratio, 1.0, ""), number(p.interruptions_per_day.p50, 1.0, "unknown"),
-             cell(p.deadline.decided_by), cell(p.deadline.settled_by)});
+             served(row), number(p.goodput_ratio, 1.0, ""),
+             number(p.interruptions_per_day.p50, 1.0, "unknown"), cell(p.deadline.decided_by),
+             cell(p.deadline.settled_by)});
     }
     return table;
 }
@@ -111,6 +122,7 @@ void explain(const Terminal& terminal, const CompareRow& row) {
         if (!fleet.chip.export_note.empty())
             terminal.print(fmt::format("  export, {}: {}", fleet.chip.id, fleet.chip.export_note));
     }
+    if (!row.serving) terminal.print("  serves nothing: " + row.serving_refused_because);
     list(terminal, "unknown", row.unknown);
     list(terminal, "guessed", row.guessed);
     list(terminal, "known", row.known);
@@ -155,8 +167,14 @@ int run(Terminal& terminal, const Home& home, const Options& options) {
         }
     }
     terminal.status("");
+    const Json document = to_json(*base, rows, options.seed);
+    if (!options.report.empty()) {
+        const auto written = write_file(options.report, report::fleets_page(document));
+        if (!written) return terminal.complain(written.error());
+        terminal.say(fmt::format("{}: open it in a browser", options.report));
+    }
     if (options.format == Format::kJson) {
-        terminal.print(to_json(*base, rows, options.seed).dump(2));
+        terminal.print(document.dump(2));
         return kExitDone;
     }
     terminal.print(to_text(answers(rows), options.format));
@@ -191,6 +209,8 @@ Run declare_compare(CLI::App& flags) {
                      "Seed of the histories: the same seed gives the same numbers");
     flags.add_option("--histories", options->histories, "How many histories are played per row")
         ->check(CLI::Range(96, 1'000'000));
+    flags.add_option("--report", options->report,
+                     "Write the comparison as one HTML file: dates, money, serving, what is known");
     add_format_flag(flags, options->format);
     return
         [options](Terminal& terminal, const Home& home) { return run(terminal, home, *options); };

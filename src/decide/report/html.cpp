@@ -5,30 +5,20 @@
 #include "decide/report/assets.hpp"
 #include "decide/report/escape.hpp"
 #include "decide/report/material.hpp"
+#include "decide/report/page.hpp"
 #include "decide/report/sections.hpp"
 #include "decide/report/wording.hpp"
 
 namespace ascertain::report {
 namespace {
 
-// Nothing may be fetched, whatever evidence contains; the two inline elements are our own.
-constexpr std::string_view kPolicy =
-    "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src data:; "
-    "base-uri 'none'; form-action 'none'";
-
 std::string head(const Material& material) {
     const auto& verdict = material.verdict();
     const std::string model = model_name(material.campaign());
     const std::string fleet = fleet_name(material.campaign());
-    return fmt::format(
-        "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n"
-        "<meta http-equiv=\"Content-Security-Policy\" content=\"{}\">\n"
-        "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n"
-        "<meta name=\"color-scheme\" content=\"light dark\">\n"
-        "<link rel=\"icon\" href=\"data:,\">\n"
-        "<title>{}: {} on {} · Ascertain</title>\n<style>\n{}</style>\n</head>\n",
-        kPolicy, words_of(verdict.verdict), escaped(model.empty() ? "a model" : model, 80),
-        escaped(fleet.empty() ? "devices" : fleet, 80), kStyle);
+    return page_head(fmt::format("{}: {} on {}", words_of(verdict.verdict),
+                                 model.empty() ? "a model" : model,
+                                 fleet.empty() ? "devices" : fleet));
 }
 
 constexpr std::string_view kContents =
