@@ -75,7 +75,7 @@ def faults(schema_name, document):
         if not isinstance(part, dict):
             return part
         if part.get("$ref") in schemas:
-            return whole({key: value for key, value in schemas[part["$ref"]].items() if key[0] != "$"})
+            return whole({key: value for key, value in schemas[part["$ref"]].items() if key != "$schema"})
         return {key: whole(value) for key, value in part.items()}
 
     schema = json.loads((SOURCE / f"data/schema/{schema_name}.schema.json").read_text())

@@ -40,7 +40,7 @@ class Recorder(Case):
     def assert_a_whole_step(self, document):
         seen = {(entry["name"].removeprefix("aten::"), entry["phase"]) for entry in document["operators"]}
         for name, phase in (("linear", "forward"), ("mm", "backward"), ("index_select", "forward"),
-                            ("_foreach_norm", "clip"), ("_fused_adamw_", "optimizer")):
+                            ("linalg_vector_norm", "clip"), ("_fused_adamw_", "optimizer")):
             self.assertIn((name, phase), seen)
         self.assertIn("attention", " ".join(name for name, _ in seen))
         for entry in document["operators"]:

@@ -21,8 +21,11 @@ public:
     explicit FastRounding(const FloatFormat& format)
         : steps_(format.precision - 1),
           exponent_min_(format.exponent_min),
-          largest_(format.largest) {}
+          largest_(format.largest),
+          tie_(format.precision <= kNarrow ? kTie : 0.0) {}
 
+    // By so much of the value one neighbour may be farther than the other, and both are right.
+    [[nodiscard]] double tie() const { return tie_; }
     [[nodiscard]] double ulp(double value) const { return power_of_two(exponent(value) - steps_); }
 
     [[nodiscard]] double operator()(double value) const {
@@ -45,9 +48,14 @@ private:
         return std::bit_cast<double>(static_cast<std::uint64_t>(exponent + 1023) << 52);
     }
 
+    // docs/formulas.md#rounding-share: four roundings to fp32 before the one to the output.
+    static constexpr double kTie = 0x1p-22;
+    static constexpr int kNarrow = 16;  // bits of precision; formats well below fp32
+
     int steps_;
     int exponent_min_;
     double largest_;
+    double tie_;
 };
 
 // fp64 needs no rounding, and its quanta would leave the range of power_of_two.
@@ -56,6 +64,7 @@ struct NoRounding {
         return std::nextafter(std::abs(value), std::numeric_limits<double>::infinity()) -
                std::abs(value);
     }
+    [[nodiscard]] double tie() const { return 0.0; }
     [[nodiscard]] double operator()(double value) const { return value; }
 };
 
@@ -102,7 +111,9 @@ Found compare_rows(const T* got, const double* reference, const double* bound,
             const double error = value - reference[i];
             const double rounded_off = ideal - reference[i];
             const double excess = value - ideal;
-            d.not_ideal += excess != 0.0 ? 1 : 0;
+            const double farther = std::abs(error) - std::abs(rounded_off);
+            d.not_ideal +=
+                excess != 0.0 && farther > rounding.tie() * std::abs(reference[i]) ? 1 : 0;
             d.error_square_sum += error * error;
             d.ideal_square_sum += rounded_off * rounded_off;
             d.reference_square_sum += reference[i] * reference[i];

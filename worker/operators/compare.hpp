@@ -28,7 +28,7 @@ struct Worst {
 // reference; ideal = reference rounded once to the output's dtype.
 struct Distance {
     std::int64_t elements = 0;
-    std::int64_t not_ideal = 0;  // elements that differ from ideal
+    std::int64_t not_ideal = 0;  // elements that differ from ideal, ties apart (#rounding-share)
     std::int64_t nonfinite_mismatches =
         0;                          // one side infinite or NaN, the other not or differently
     double error_square_sum = 0.0;  // of e

@@ -50,6 +50,20 @@ TEST(Compare, OneWrongElementIsFoundWithItsPlace) {
     EXPECT_EQ(distance.worst->got, 1000.0);
 }
 
+// Whether a scalar was rounded to fp32 or fp64 decides to which side of a tie a result falls. A
+// tenth of a step beside it one neighbour is wrong.
+TEST(Compare, EitherNeighbourOfATieIsRight) {
+    const double step = 0x1p-3;  // between bf16 numbers in [16, 32)
+    const at::Tensor tie = at::full({1}, 22.5 - step / 2, at::kDouble);
+    for (const double neighbour : {22.5, 22.5 - step}) {
+        const at::Tensor got = at::full({1}, neighbour, at::kBFloat16);
+        EXPECT_EQ(compare(got, tie, {}).not_ideal, 0) << neighbour;
+    }
+    const at::Tensor beside = tie.sub(step / 10);
+    EXPECT_EQ(compare(at::full({1}, 22.5, at::kBFloat16), beside, {}).not_ideal, 1);
+    EXPECT_EQ(compare(at::full({1}, 22.5 - step, at::kBFloat16), beside, {}).not_ideal, 0);
+}
+
 TEST(Compare, AScaleErrorShowsAsBias) {
     const at::Tensor reference = reference_values();
     const Distance distance = compare(reference.mul(1.001).to(at::kBFloat16), reference, {});
