@@ -50,7 +50,7 @@ struct HealthyVariant {
 [[nodiscard]] Result<std::vector<HealthyVariant>> select_variants(
     const std::vector<HealthyVariant>& variants, const std::vector<std::string>& only);
 
-// True for planes that no check looks at yet, with what they wait for.
+// Why defects of this plane are not shown to chips; empty: they are.
 [[nodiscard]] std::string waits_for(const std::string& plane);
 
 }  // namespace ascertain::app

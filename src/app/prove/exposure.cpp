@@ -55,18 +55,19 @@ public:
     Result<void> attempt_ended(const qualification::Item& item,
                                const qualification::Attempt& attempt) override {
         seen_.attempts.push_back(attempt);
-        answered_ = answered_ || attempt.outcome == qualification::Outcome::kCompleted;
         std::vector<evidence::Attempt> own;
         for (const auto& one : seen_.attempts) {
             if (one.check == item.id) own.push_back(to_evidence(one));
         }
         evidence::PlannedCheck planned = to_evidence(item);
         planned.required = false;  // the clean twin is elsewhere, so nothing here is mistrusted
-        auto verdict = judge::judge_attempts(std::move(planned), own, answered_, criteria_);
+        // A healthy chip answered it: that is the control which a run on real chips has.
+        const bool creditable = question_.creditable.contains(item.id);
+        auto verdict = judge::judge_attempts(std::move(planned), own, creditable, criteria_);
         std::erase_if(seen_.checks, [&](const auto& check) { return check.id == item.id; });
         const bool fails = is_failure(verdict);
         seen_.checks.push_back(std::move(verdict));
-        if (!fails || seen_.caught || !question_.creditable.contains(item.id)) return {};
+        if (!fails || seen_.caught || !creditable) return {};
         seen_.caught = read_counts(counts_folder_).fired > 0;
         if (seen_.caught) seen_.caught_after = clock_.now() - began_;
         return {};
@@ -86,7 +87,6 @@ private:
     const device::Clock& clock_;
     Seconds began_;
     Exposure seen_;
-    bool answered_ = false;
 };
 
 Result<void> check_arming(ProofChips& chips, const std::function<bool()>& stopped) {

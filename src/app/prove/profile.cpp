@@ -95,7 +95,7 @@ constexpr std::size_t kFabricChips = 4;
 
 // How long the model's step is repeated. Two rounds are made however short that is.
 Seconds soak_of(Profile profile) {
-    return profile == Profile::kQuick ? Seconds{3.0} : Seconds{15.0};
+    return profile == Profile::kQuick ? Seconds{1.0} : Seconds{15.0};
 }
 
 // In the order of the table, so that checks of one family stay together and steps are repeated

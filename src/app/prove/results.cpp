@@ -76,14 +76,11 @@ DefectResult result_of(const CataloguedDefect& defect, const Exposure& exposure,
         result.fired += earlier->fired;
     }
     result.exercised = result.fired > 0;
-    result.waiting = !waits_for(defect.plane).empty() && !result.caught;
     if (result.caught) {
         result.caught_after_s = exposure.caught_after.count;
         for (auto& failed : failures_of(exposure)) {
             if (creditable.contains(failed.check)) result.caught_by.push_back(std::move(failed));
         }
-    } else if (result.waiting) {
-        result.miss_reason = waits_for(defect.plane);
     } else if (!result.exercised) {
         result.miss_reason = why_not_exercised(defect, exposure);
     } else {
@@ -92,12 +89,15 @@ DefectResult result_of(const CataloguedDefect& defect, const Exposure& exposure,
     return result;
 }
 
-DefectResult inexpressible(const CataloguedDefect& defect) {
+DefectResult not_shown(const CataloguedDefect& defect) {
     DefectResult result;
     result.id = defect.id;
     result.family = defect.family;
     result.plane = defect.plane;
-    result.miss_reason = "not expressible: " + defect.not_expressible;
+    result.expressible = defect.not_expressible.empty();
+    result.waiting = result.expressible;
+    result.miss_reason =
+        result.waiting ? waits_for(defect.plane) : "not expressible: " + defect.not_expressible;
     return result;
 }
 

@@ -66,8 +66,8 @@ struct ProofResults {
                                      const std::set<std::string>& creditable,
                                      const std::string& profile, const DefectResult* earlier);
 
-// The result for a defect that cannot be armed.
-[[nodiscard]] DefectResult inexpressible(const CataloguedDefect& defect);
+// The result for a defect that cannot be armed, or that nothing here sets in motion.
+[[nodiscard]] DefectResult not_shown(const CataloguedDefect& defect);
 
 // Upper bound, with 95 % confidence, on the share of runs that alarm when `alarms` of `runs` did
 // (Clopper and Pearson, one-sided; docs/formulas.md#false-alarm-bound). 1 when there is no run.

@@ -70,7 +70,7 @@ private:
     // What a session works out counts for the time that is left; what the log had does not.
     void keep(DefectResult result, bool measured);
     void keep(HealthyResult result, bool measured);
-    [[nodiscard]] std::vector<Profile> profiles_of(const CataloguedDefect& defect) const;
+    [[nodiscard]] std::vector<Profile> profiles() const;
     [[nodiscard]] std::string time_left() const;
     [[nodiscard]] std::size_t threads() const;
 
@@ -114,14 +114,12 @@ ProofSetting setting_of(const CataloguedDefect& defect) {
     return defect.plane == "fabric" ? ProofSetting::kFabric : ProofSetting::kChip;
 }
 
-std::vector<Profile> Proof::profiles_of(const CataloguedDefect& defect) const {
+std::vector<Profile> Proof::profiles() const {
     switch (options_.depth) {
         case ProofDepth::kQuick: return {Profile::kQuick};
         case ProofDepth::kStandard: return {Profile::kStandard};
         case ProofDepth::kQuickThenStandard: break;
     }
-    // What nothing here sets in motion is shown to the cheap checks only.
-    if (!waits_for(defect.plane).empty()) return {Profile::kQuick};
     return {Profile::kQuick, Profile::kStandard};
 }
 
@@ -231,7 +229,7 @@ Result<void> Proof::do_healthy(const Job& job) {
 // What an earlier session found of `defect`, and which profiles remain to be shown. One that was
 // interrupted between the two, or ran at quick alone, goes on where it stopped.
 Proof::Begun Proof::begun(const CataloguedDefect& defect) const {
-    Begun begun{profiles_of(defect), {}};
+    Begun begun{profiles(), {}};
     if (const auto* known = log_.find(defect.id)) {
         const auto reached = std::ranges::find_if(
             begun.left, [&](Profile one) { return known->profile == name_of_profile(one); });
@@ -243,8 +241,8 @@ Proof::Begun Proof::begun(const CataloguedDefect& defect) const {
             return begun;
         }
         begun.result = *known;
-    } else if (defect.document.empty()) {
-        begun = {{}, inexpressible(defect)};
+    } else if (defect.document.empty() || !waits_for(defect.plane).empty()) {
+        begun = {{}, not_shown(defect)};
     }
     return begun;
 }

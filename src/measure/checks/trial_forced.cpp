@@ -19,8 +19,9 @@ constexpr std::size_t kTensorsShown = 40;
 
 // Steps of the reference's training at which the two are compared, and batches at each.
 // docs/formulas.md#teacher-forced says what they were tried with.
-int batches_of(Profile profile) {
-    return profile == Profile::kQuick ? 8 : 16;
+int batches_of(const Context& context) {
+    if (!has_time(context)) return 4;
+    return context.profile == Profile::kQuick ? 8 : 16;
 }
 // Step 0 alone needs no training, and shows whatever is wrong with the arithmetic.
 Json steps_of(const Context& context) {
@@ -50,7 +51,7 @@ Step forced(const Context& context, const Json& state, std::span<const Answer> a
                                  .params = {{"architecture", *architecture},
                                             {"recipe", *recipe},
                                             {"steps", steps_of(context)},
-                                            {"batches", batches_of(context.profile)},
+                                            {"batches", batches_of(context)},
                                             {"dtype", dtype},
                                             {"seed", context.seed}},
                                  .deadline = deadline_of_training(context.profile),

@@ -48,7 +48,7 @@ TEST(TrialForced, WithoutTimeItComparesTheFirstStepAlone) {
     Driver brief("trial.forced_fp32", trial(), 0.0);
     static_cast<void>(brief.run([](const Request&) { return result(forced_answer()); }));
     EXPECT_EQ(brief.asked.at(0).params["steps"], Json::array({0}));
-    EXPECT_EQ(brief.asked.at(0).params["batches"], 8);
+    EXPECT_EQ(brief.asked.at(0).params["batches"], 4);
 }
 
 TEST(TrialForced, NothingComparedIsAHarnessError) {
