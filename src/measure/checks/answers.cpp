@@ -15,8 +15,7 @@ Seconds deadline_of_training(Profile profile) {
 }
 
 bool has_time(const Context& context) {
-    constexpr Seconds kLeast{1.0};
-    return context.budget >= kLeast;
+    return context.budget.count > 0.0;
 }
 
 GiveUp harness_error(std::string message) {

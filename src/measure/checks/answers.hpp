@@ -15,8 +15,8 @@ namespace ascertain::checks {
 [[nodiscard]] Seconds deadline_of_one(Profile profile);
 [[nodiscard]] Seconds deadline_of_training(Profile profile);
 
-// True when the whole question fits into the context's budget; controls are told less than any
-// question takes, and are asked the least that can still fail.
+// True when the whole question is asked. Controls have no budget: they are asked the least that
+// can still fail.
 [[nodiscard]] bool has_time(const Context& context);
 
 // "our own code failed": a broken answer, a missing parameter.

@@ -43,7 +43,7 @@ struct Context {
     std::span<const DeviceInfo> devices;
     std::uint64_t seed = 0;  // below 2^53; another attempt, another seed
     Profile profile = Profile::kQuick;
-    Seconds budget;  // about how long the whole attempt should take
+    Seconds budget;  // about how long the whole attempt should take; none: the least that can fail
 
     [[nodiscard]] std::size_t reference() const { return devices.size(); }
 };

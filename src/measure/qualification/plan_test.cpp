@@ -33,6 +33,16 @@ const Item* find_item(const Plan& plan, std::string_view id, std::string_view de
     return nullptr;
 }
 
+// However little a check costs, the least that can fail is for controls only.
+TEST(Plan, GivesEveryCheckABudget) {
+    const auto plan = make_plan(survey(), trial(), quick());
+    ASSERT_TRUE(plan.ok());
+    for (const Item& item : plan->items) {
+        if (!item.skip_category.empty()) continue;
+        EXPECT_GT(item.budget.count, 0.0) << item.id;
+    }
+}
+
 TEST(Plan, AsksEveryCheckOfEveryDeviceInOrder) {
     PlanQuestion question = quick();
     question.devices = {"cpu", "npu:0"};

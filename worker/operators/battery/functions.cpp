@@ -48,6 +48,21 @@ constexpr std::array kFunctions{
     Function{"add 1", [](T x) { return x.add(1.0); }, true},
 };
 
+// Derivatives, of a gradient and what the forward pass saved.
+struct Derivative {
+    std::string_view name;
+    at::Tensor (*call)(T gradient, T saved);
+    double saved_max = HUGE_VAL;  // the magnitude of what can have been saved
+};
+
+constexpr std::array kDerivatives{
+    Derivative{"silu", [](T g, T x) { return at::silu_backward(g, x); }},
+    Derivative{"gelu", [](T g, T x) { return at::gelu_backward(g, x, "none"); }},
+    Derivative{"relu", [](T g, T x) { return at::threshold_backward(g, x, 0.0); }},
+    Derivative{"sigmoid", [](T g, T y) { return at::sigmoid_backward(g, y); }, 1.0},
+    Derivative{"tanh", [](T g, T y) { return at::tanh_backward(g, y); }, 1.0},
+};
+
 // All numbers of a 16-bit dtype. Subnormal ones may be flushed: they are left out.
 at::Tensor all_values(c10::ScalarType dtype, bool finite) {
     at::Tensor codes = at::arange(-32768, 32768, at::TensorOptions(at::kShort)).view(dtype);
@@ -103,6 +118,23 @@ void ask_function(Bench& bench, const Function& function, c10::ScalarType dtype)
         bench.ratio(static_cast<double>(distance.not_ideal) /
                         (kShareLimit * static_cast<double>(distance.elements)),
                     "share not correctly rounded");
+    });
+}
+
+// The saved number runs over all finite ones, so that no magnitude is left out where a form that is
+// not stable overflows.
+void ask_derivative(Bench& bench, const Derivative& derivative, c10::ScalarType dtype) {
+    bench.ask(fmt::format("derivative of {} at every {}", derivative.name, name_of(dtype)), [&] {
+        const at::Tensor all = all_values(dtype, true);
+        const at::Tensor saved =
+            all.masked_select(all.to(at::kDouble).abs().le(derivative.saved_max));
+        const at::Tensor gradient = at::ones_like(saved);
+        const at::Tensor want = derivative.call(gradient.to(at::kDouble), saved.to(at::kDouble));
+        const at::Tensor got = bench.fetch(derivative.call(bench.put(gradient), bench.put(saved)));
+        // A handful of roundings on the way, at the size of the largest derivative, about one.
+        constexpr double kRoundings = 8.0;
+        const double half_ulp = std::ldexp(1.0, -format_of(dtype).precision);
+        bench.within(got, want, {.ulps = 1.0, .spread = kRoundings * half_ulp});
     });
 }
 
@@ -295,6 +327,7 @@ void every_input(Bench& bench) {
     if (bench.at_least(Size::kStandard)) dtypes = {at::kBFloat16, at::kHalf};
     for (const c10::ScalarType dtype : dtypes) {
         for (const Function& function : kFunctions) ask_function(bench, function, dtype);
+        for (const Derivative& one : kDerivatives) ask_derivative(bench, one, dtype);
     }
     for (const c10::ScalarType to :
          {at::kBFloat16, at::kHalf, at::kFloat8_e4m3fn, at::kFloat8_e5m2}) {

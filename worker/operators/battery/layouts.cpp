@@ -112,7 +112,7 @@ void ask_layout(Bench& bench, const Row& row, const Shape& shape, c10::ScalarTyp
             views.push_back(operand.view);
         }
         const Tensors want = reference_of(row, host);
-        judge(bench, row, row.call(views), want);
+        judge(bench, row, host, row.call(views), want);
         for (std::size_t i = 0; i < operands.size(); ++i) {
             check_around(bench, operands[i], row.writes, i);
         }

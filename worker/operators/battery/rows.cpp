@@ -70,9 +70,11 @@ double half_ulp(c10::ScalarType dtype) {
     return std::ldexp(1.0, -format_of(dtype).precision);
 }
 
-Tolerance tolerance_of(const Row& row, const at::Tensor& want, c10::ScalarType dtype) {
-    // Legal fp32 arithmetic of a few hundred operations, at the size of the largest output.
-    constexpr double kOperations = 64.0;
+Tolerance tolerance_of(const Row& row, const at::Tensor& want, double terms,
+                       c10::ScalarType dtype) {
+    // Legal fp32 arithmetic, at the size of the largest output: a few hundred operations, or the
+    // sum that makes an element (docs/formulas.md#battery-bounds).
+    const double operations = std::max(64.0, sum_operations(terms));
     // Operands are of this size; what cancels among them may be smaller.
     constexpr double kTerm = 1.0;
     // Half a unit is the one rounding; a result rounded from fp32 may fall beyond a tie.
@@ -81,10 +83,10 @@ Tolerance tolerance_of(const Row& row, const at::Tensor& want, c10::ScalarType d
     Tolerance tolerance;
     tolerance.ulps = (narrow ? std::min(row.ulps, 2.0) : row.ulps) * kTie;
     if (row.rule == Rule::kSpread) {
-        tolerance.spread = kOperations * half_ulp(at::kFloat) * std::max(largest_of(want), kTerm);
+        tolerance.spread = operations * half_ulp(at::kFloat) * std::max(largest_of(want), kTerm);
     } else if (row.rule == Rule::kDifference) {
-        tolerance.spread = (narrow ? 2.0 : kOperations) * half_ulp(dtype) *
-                           std::max(largest_of(want), 4.0 * kTerm);
+        tolerance.spread =
+            (narrow ? 2.0 : operations) * half_ulp(dtype) * std::max(largest_of(want), 4.0 * kTerm);
     }
     return tolerance;
 }
@@ -116,6 +118,11 @@ Tensors reference_of(const Row& row, const Tensors& inputs) {
     return row.call(host);
 }
 
+double ratio_of_sizes(const at::Tensor& from, const at::Tensor& to) {
+    return static_cast<double>(from.numel()) /
+           static_cast<double>(std::max<std::int64_t>(to.numel(), 1));
+}
+
 double largest_of(const at::Tensor& values) {
     if (values.numel() == 0) return 0.0;
     return values.abs().nan_to_num(0.0, 0.0, 0.0).max().item<double>();
@@ -126,7 +133,12 @@ std::string question_of(const Row& row, const Shape& shape, c10::ScalarType dtyp
                        shape.other);
 }
 
-void judge(Bench& bench, const Row& row, const Tensors& got, const Tensors& want) {
+double sum_operations(double terms) {
+    return 8.0 * std::max(1.0, std::sqrt(terms) / 8.0 + terms / 512.0);
+}
+
+void judge(Bench& bench, const Row& row, const Tensors& inputs, const Tensors& got,
+           const Tensors& want) {
     if (got.size() != want.size()) {
         bench.faults(1, "number of outputs");
         return;
@@ -136,7 +148,8 @@ void judge(Bench& bench, const Row& row, const Tensors& got, const Tensors& want
         if (row.rule == Rule::kMoved || !at::isFloatingType(answer.scalar_type())) {
             bench.equal(answer, want[i], "", false);
         } else {
-            bench.within(answer, want[i], tolerance_of(row, want[i], answer.scalar_type()));
+            const double terms = ratio_of_sizes(inputs[0], want[i]);
+            bench.within(answer, want[i], tolerance_of(row, want[i], terms, answer.scalar_type()));
         }
     }
 }

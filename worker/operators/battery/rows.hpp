@@ -84,8 +84,14 @@ struct Row {
                                 c10::ScalarType dtype);
 // What the row gives for these inputs: in fp64, or for kMoved in the dtypes as they are.
 [[nodiscard]] Tensors reference_of(const Row& row, const Tensors& inputs);
-// Compares every output with its reference.
-void judge(Bench& bench, const Row& row, const Tensors& got, const Tensors& want);
+// Compares every output with its reference. `inputs`: what the row was called with.
+void judge(Bench& bench, const Row& row, const Tensors& inputs, const Tensors& got,
+           const Tensors& want);
+// Elements of `from` to one of `to`: the terms of its sum, where the one is reduced to the other.
+[[nodiscard]] double ratio_of_sizes(const at::Tensor& from, const at::Tensor& to);
+// Half-ulps of fp32 by which a legal sum of so many terms may be off, of eight lanes that cut off
+// (docs/formulas.md#battery-bounds, long sums).
+[[nodiscard]] double sum_operations(double terms);
 // The largest finite magnitude; 0 for none.
 [[nodiscard]] double largest_of(const at::Tensor& values);
 // "mm bf16 17x33x5"

@@ -191,7 +191,7 @@ constexpr std::array kRows{
         [](T x) {
             return Tensors{at::arange(x[0].size(1), x[0].options().dtype(at::kLong)),
                            at::full_like(x[0], 1.5), at::ones_like(x[0]), at::zeros_like(x[0]),
-                           at::eye(x[0].size(0), x[0].options())};
+                           at::eye(3, x[0].size(0), x[0].options())};
         },
         0.0,
         false},

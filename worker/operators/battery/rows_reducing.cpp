@@ -7,6 +7,8 @@ namespace ascertain::operators::battery {
 namespace {
 
 using T = const Tensors&;
+constexpr std::int64_t kClasses = 61;  // of one_hot: a table of all rows would be squared
+
 constexpr Input kWhole{Fill::kWhole};
 constexpr Input kCoded{Fill::kCoded};
 constexpr Input kNormal{Fill::kNormal};
@@ -28,7 +30,7 @@ constexpr std::array kRows{
         Rule::kWhole,
         {{Fill::kWhole, Extent::kBatch}},
         [](T x) {
-            return Tensors{x[0].sum({0, 2}), x[0].sum(1)};
+            return Tensors{x[0].sum({0, 2}, false, at::kFloat), x[0].sum(1)};
         }},
     Row{"cumsum",
         Rule::kWhole,
@@ -119,12 +121,12 @@ constexpr std::array kRows{
         {kWide},
         [](T x) { return Tensors{x[0].to(at::kFloat).logsumexp(1)}; },
         16.0},
-    Row{"softmax", Rule::kRounded, {kWide}, [](T x) { return Tensors{x[0].softmax(1)}; }, 512.0},
+    Row{"softmax", Rule::kRounded, {kWide}, [](T x) { return Tensors{x[0].softmax(1)}; }, 4096.0},
     Row{"softmax rows",
         Rule::kRounded,
         {kWide},
         [](T x) { return Tensors{x[0].softmax(0)}; },
-        512.0},
+        4096.0},
     Row{"softmax fp32",
         Rule::kRounded,
         {kWide},
@@ -132,7 +134,7 @@ constexpr std::array kRows{
             return Tensors{
                 x[0].softmax(1, x[0].scalar_type() == at::kDouble ? at::kDouble : at::kFloat)};
         },
-        512.0},
+        4096.0},
     Row{"log_softmax",
         Rule::kDifference,
         {kWide},
@@ -177,7 +179,7 @@ constexpr std::array kRows{
     Row{"one_hot",
         Rule::kMoved,
         {{Fill::kRow, Extent::kRows}},
-        [](T x) { return Tensors{at::one_hot(x[0], x[0].size(0))}; },
+        [](T x) { return Tensors{at::one_hot(x[0].remainder(kClasses), kClasses)}; },
         0.0,
         false},
     Row{"prod",
