@@ -70,6 +70,10 @@ class Links(Endure):
         document = self.planted('collective = "all_reduce"\nrank = 2\ndtype = "fp32"', 'kind = "reduce_twice"')
         self.assertEqual({(f["what"], f["from_rank"]) for f in document["findings"]}, {("twice", 2)})
 
+    def test_sums_in_another_order_each_time_are_caught(self):
+        document = self.planted('collective = "all_reduce"', 'kind = "nondeterministic_order"')
+        self.assertIn("unrepeated", document["checks"][0]["reason"])
+
     def test_corrupted_bytes_are_seen_where_they_arrive(self):
         document = self.planted('collective = "all_gather"\nrank = 0', 'kind = "corrupt_bytes"\nbytes = 1',
                                 "every = 3")

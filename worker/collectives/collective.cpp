@@ -37,6 +37,8 @@ struct Case {
     Payload payload;
     at::ScalarType dtype = at::kFloat;
     std::int64_t iterations = 1;
+    bool repeats =
+        false;  // the same fractions every time, whose sum must come out in the same bits
 };
 
 struct Question {
@@ -89,6 +91,7 @@ Result<Case> case_from(const Json& entry, std::uint64_t seed, int ranks) {
     one.payload.ranks = ranks;
     one.payload.elements = *kind == Kind::kBarrier ? 0 : *elements;
     one.payload.exact_limit = reduces(*kind) ? exact_limit(*dtype) : 0;
+    one.repeats = entry.value("repeats", false) && reduces(*kind) && *dtype != at::kBool;
     one.payload.element_bytes = static_cast<std::int64_t>(c10::elementSize(*dtype));
     return one;
 }
@@ -127,9 +130,12 @@ at::Tensor sent_by(const Case& one, std::int64_t iteration, int rank) {
     if (reduces(payload.kind)) {
         std::vector<std::int32_t> own(static_cast<std::size_t>(elements_in(payload)));
         for (std::size_t i = 0; i < own.size(); ++i) {
-            own[i] = contribution(payload, iteration, rank, static_cast<std::int64_t>(i));
+            own[i] = contribution(payload, one.repeats ? 0 : iteration, rank,
+                                  static_cast<std::int64_t>(i));
         }
-        return at::from_blob(own.data(), {elements_in(payload)}, at::kInt).to(one.dtype);
+        const at::Tensor whole = at::from_blob(own.data(), {elements_in(payload)}, at::kInt);
+        // Thirds are no binary fractions: their sums show in which order they were added.
+        return one.repeats ? whole.to(at::kDouble).div(3.0).to(one.dtype) : whole.to(one.dtype);
     }
     std::vector<std::uint8_t> bytes;
     const int pieces = payload.kind == Kind::kAllToAll ? payload.ranks : 1;
@@ -231,6 +237,7 @@ public:
         Observation observation;
         observation.push_back(count("mismatches", mismatches_));
         observation.push_back(count("wrong_collectives", wrong_));
+        observation.push_back(count("unrepeated", unrepeated_));
         observation.push_back(count("collectives", done_));
         Json result = {{"observation", to_json(observation)},
                        {"backend", group_.fabric->backend()},
@@ -255,6 +262,7 @@ private:
         Json seconds = Json::array();
         Json findings = Json::array();
         std::int64_t mismatches = 0;
+        at::Tensor first;
         for (std::int64_t i = 0; i < one.iterations; ++i) {
             tell(one);
             at::Tensor out;
@@ -262,6 +270,11 @@ private:
             if (!taken) break;
             ++done_;
             if (question_.timed && !emulated) seconds.push_back(*taken);
+            if (one.repeats) {
+                if (i == 0) first = out;
+                unrepeated_ += out.ne(first).sum().item<std::int64_t>();
+                continue;
+            }
             for (const Finding& finding : check(one, i, out)) {
                 mismatches += finding.wrong;
                 if (findings.size() < kFindingsMax) findings.push_back(to_json(finding));
@@ -274,6 +287,7 @@ private:
                 {"bytes", std::max(elements_in(one.payload), elements_out(one.payload)) *
                               one.payload.element_bytes},
                 {"iterations", one.iterations},
+                {"repeats", one.repeats},
                 {"emulated", emulated},
                 {"seconds", std::move(seconds)},
                 {"mismatches", mismatches},
@@ -284,10 +298,10 @@ private:
     std::optional<double> run_once(const Case& one, std::int64_t iteration, at::Tensor& out) {
         Fabric& fabric = *group_.fabric;
         const bool no_data = one.payload.kind == Kind::kBarrier;
-        const at::Tensor in =
-            no_data ? at::empty({0}, at::kByte)
-                    : laid_out(as_sent(sent_by(one, iteration, fabric.rank())), iteration)
-                          .to(session_.device);
+        const at::Tensor in = no_data ? at::empty({0}, at::kByte)
+                                      : laid_out(as_sent(sent_by(one, iteration, fabric.rank())),
+                                                 one.repeats ? 0 : iteration)
+                                            .to(session_.device);
         ++group_.number;
         auto began = Clock::now();
         try {
@@ -365,6 +379,7 @@ private:
     Json stopped_;
     std::int64_t mismatches_ = 0;
     std::int64_t wrong_ = 0;
+    std::int64_t unrepeated_ = 0;
     std::int64_t done_ = 0;
     Clock::time_point told_{};
 };

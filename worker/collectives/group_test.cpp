@@ -81,9 +81,12 @@ TEST(Collective, EveryKindAndDtypeArrivesRightOnThreeRanks) {
     }
     cases.push_back(a_case("all_reduce", "bool", 1));
     cases.push_back(a_case("barrier", "bf16", 1));
+    cases.push_back(a_case("all_reduce", "fp32", 130));
+    cases.back()["repeats"] = true;
     const auto answers = ranks.ask(collective, {{"cases", cases}, {"seed", 3}, {"timed", true}});
     for (const Json& answer : answers) {
         EXPECT_EQ(metric_of(answer, "mismatches"), 0.0) << answer;
+        EXPECT_EQ(metric_of(answer, "unrepeated"), 0.0) << answer;
         EXPECT_EQ(metric_of(answer, "collectives"), 3.0 * static_cast<double>(cases.size()));
         for (const Json& one : answer["cases"]) {
             // What the backend builds from something else is named, and not timed.

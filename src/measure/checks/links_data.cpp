@@ -13,7 +13,8 @@
 namespace ascertain::checks {
 namespace {
 
-constexpr std::array<std::string_view, 3> kNeeded{"mismatches", "wrong_collectives", "collectives"};
+constexpr std::array<std::string_view, 4> kNeeded{"mismatches", "wrong_collectives", "unrepeated",
+                                                  "collectives"};
 constexpr std::size_t kFindingsKept = 40;
 
 constexpr std::array kSums{"all_reduce", "reduce_scatter"};
@@ -57,6 +58,15 @@ void add_battery(Json& cases, std::int64_t iterations) {
         }
         for (const char* kind : kMoves) {
             cases.push_back(a_case(kind, "fp8_e4m3", elements, iterations));
+        }
+    }
+    // Sums of fractions, whose last bits tell the order: ten times, since an order may change
+    // rarely.
+    for (const char* dtype : {"bf16", "fp32"}) {
+        for (const char* kind : kSums) {
+            Json one = a_case(kind, dtype, 4'096, std::max<std::int64_t>(10, iterations));
+            one["repeats"] = true;
+            cases.push_back(std::move(one));
         }
     }
     // Whether to skip a step is told to all in one boolean.
@@ -126,6 +136,7 @@ Json blamed(const Json& findings) {
 struct Sums {
     double mismatches = 0.0;
     double wrong = 0.0;
+    double unrepeated = 0.0;
     double collectives = 0.0;
 };
 
@@ -136,6 +147,7 @@ std::optional<GiveUp> add_up(std::span<const Answer> answers, Sums& sums) {
         const Observation& observation = std::get<Observation>(read);
         sums.mismatches += find_metric(observation, "mismatches")->value.value_or(0.0);
         sums.wrong += find_metric(observation, "wrong_collectives")->value.value_or(0.0);
+        sums.unrepeated += find_metric(observation, "unrepeated")->value.value_or(0.0);
         sums.collectives += find_metric(observation, "collectives")->value.value_or(0.0);
     }
     return std::nullopt;
@@ -155,6 +167,7 @@ Step finish(const Context& context, const Json& state, std::span<const Answer> a
     Sums sums;
     sums.mismatches = state.value("mismatches", 0.0);
     sums.wrong = state.value("wrong", 0.0);
+    sums.unrepeated = state.value("unrepeated", 0.0);
     sums.collectives = state.value("collectives", 0.0);
     if (auto why = add_up(answers, sums)) return *std::move(why);
     Json findings = state.value("findings", Json::array());
@@ -163,6 +176,7 @@ Step finish(const Context& context, const Json& state, std::span<const Answer> a
         Ask next = ask(context, *parameter(context, "links", Json::value_t::array), true);
         next.state["mismatches"] = sums.mismatches;
         next.state["wrong"] = sums.wrong;
+        next.state["unrepeated"] = sums.unrepeated;
         next.state["collectives"] = sums.collectives;
         next.state["findings"] = std::move(findings);
         return next;
@@ -171,6 +185,7 @@ Step finish(const Context& context, const Json& state, std::span<const Answer> a
     Done done;
     done.observation = {metric_of("mismatches", sums.mismatches, "count"),
                         metric_of("wrong_collectives", sums.wrong, "count"),
+                        metric_of("unrepeated", sums.unrepeated, "count"),
                         metric_of("collectives", sums.collectives, "count"),
                         metric_of("ranks", static_cast<double>(answers.size()), "count")};
     const Json& first = answers[0].result;

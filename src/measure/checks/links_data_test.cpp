@@ -26,7 +26,7 @@ Answer collective_answer(double mismatches, Json findings = Json::array()) {
     return testing::result(
         {{"observation",
           {metric("mismatches", mismatches), metric("wrong_collectives", mismatches > 0.0 ? 1 : 0),
-           metric("collectives", 10)}},
+           metric("unrepeated", 0), metric("collectives", 10)}},
          {"backend", "gloo"},
          {"staged", false},
          {"cases", Json::array({one})}});
@@ -112,7 +112,7 @@ TEST(LinksData, NoCollectiveIsNoPass) {
         if (request.kind != "collective") return healthy(request);
         return testing::result({{"observation",
                                  {metric("mismatches", 0), metric("wrong_collectives", 0),
-                                  metric("collectives", 0)}}});
+                                  metric("unrepeated", 0), metric("collectives", 0)}}});
     });
     EXPECT_TRUE(gave_up(nothing, GiveUp::Reason::kHarnessError));
     const Step empty = driver.run([](const Request& request) {

@@ -154,7 +154,7 @@ inline device::Reply healthy(const std::string& name, const device::Order& order
     } else if (order.request == "collective") {
         result = {{"observation",
                    {metric("mismatches", wrong), metric("wrong_collectives", wrong),
-                    metric("collectives", 3)}},
+                    metric("unrepeated", wrong), metric("collectives", 3)}},
                   {"backend", "canned"},
                   {"staged", false},
                   {"cases", Json::array()}};
