@@ -1,4 +1,5 @@
-// soak: the same steps from the same start, again and again, for as long as asked. A healthy device
+// soak: the same steps from the same start, again and again, for as long as asked; between them a
+// step of another length. A healthy device
 // ends every round with the same bits, in the same memory, with products whose row sums fit.
 #include <ATen/ops/abs.h>
 #include <ATen/ops/randn.h>
@@ -127,6 +128,19 @@ std::string hash_of_weights(const Model& model) {
     return operators::hash_of(values);
 }
 
+// One step at a length of its own, as real batches have: what a device keeps for every new shape
+// adds up. Its result is not compared.
+void step_at_another_length(const Job& job, const Side& side, std::size_t round) {
+    constexpr std::size_t kLengths = 16;
+    Recipe recipe = job.recipe;
+    const auto shorter = static_cast<std::int64_t>(1 + round % kLengths);
+    recipe.sequence_length = std::max<std::int64_t>(2, recipe.sequence_length - shorter);
+    Trainer trainer(job.architecture, recipe,
+                    {.arithmetic = side.arithmetic, .device = side.device, .seed = job.seed});
+    static_cast<void>(trainer.step({}));
+    operators::synchronise(side.device);
+}
+
 void run_round(Soak& soak, const Job& job, const Side& side, std::int64_t steps,
                const GradientHook& hook) {
     Trainer trainer(job.architecture, job.recipe,
@@ -148,6 +162,7 @@ void run_round(Soak& soak, const Job& job, const Side& side, std::int64_t steps,
     }
     round.step_s /= static_cast<double>(steps);
     round.hash = hash_of_weights(trainer.model());
+    step_at_another_length(job, side, soak.rounds.size());
     round.device_bytes = device_bytes(side.device);
     round.host_bytes = host_bytes();
     soak.rounds.push_back(std::move(round));

@@ -50,7 +50,7 @@ void add_prove_flags(CLI::App& flags, ProveOptions& options) {
                    "Do not stop at the first catch: every check that fails is recorded");
     flags.add_flag("--write-proofs", options.write_proofs,
                    "Renew data/proofs and docs/detection.md; with --all-checks, over everything; "
-                   "with --limits the limits there");
+                   "with --limits or --healthy those there");
     add_format_flag(flags, options.format);
     flags.add_option("--out", options.out, "Directory that keeps every result as it comes");
     flags.add_flag("--resume", options.resume, "Go on with what --out has");

@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <map>
+
 #include "app/files.hpp"
 #include "app/prove/print.hpp"
 #include "base/text.hpp"
@@ -13,6 +15,8 @@ constexpr std::size_t kPageBytesMax = 4u << 20;
 constexpr std::string_view kBegin = "<!-- generated: ascertain prove --write-proofs -->\n";
 constexpr std::string_view kLimitsBegin =
     "<!-- generated: ascertain prove --limits --write-proofs -->\n";
+constexpr std::string_view kHealthyBegin =
+    "<!-- generated: ascertain prove --healthy --write-proofs -->\n";
 constexpr std::string_view kEnd = "<!-- end of what is generated -->\n";
 constexpr std::size_t kReasonLength = 160;
 constexpr double kDiagnosed = 0.80;
@@ -141,6 +145,43 @@ Result<void> write_limits(const std::string& path, const ProofResults& results) 
                             limit.check.empty() ? "" : "`" + limit.check + "`");
     }
     return put_between(path, kLimitsBegin, text + "\n");
+}
+
+Result<void> write_healthy(const std::string& path, const ProofResults& results) {
+    struct Row {
+        std::size_t runs = 0;
+        std::size_t alarms = 0;
+        double seconds = 0.0;
+    };
+    std::map<std::string, Row> rows;
+    Row all;
+    for (const auto& run : results.healthy) {
+        // What our own code failed to ask says nothing about the chip.
+        if (!run.broken.empty()) continue;
+        for (Row* row : {&rows[run.variant + " | " + run.profile], &all}) {
+            ++row->runs;
+            row->alarms += run.alarms.empty() ? 0 : 1;
+            row->seconds += run.seconds;
+        }
+    }
+    std::string text =
+        hashes_of(results) +
+        fmt::format(
+            "{} runs, {} of them with an alarm: with 95 % confidence at most {:.2g} % of "
+            "such runs alarm.\n\n| variant | profile | runs | alarms | seconds of a run |\n"
+            "|---|---|--:|--:|--:|\n",
+            all.runs, all.alarms, 100.0 * alarm_bound(all.alarms, all.runs));
+    for (const auto& [name, row] : rows) {
+        text += fmt::format("| {} | {} | {} | {:.1f} |\n", name, row.runs, row.alarms,
+                            row.seconds / static_cast<double>(row.runs));
+    }
+    for (const auto& run : results.healthy) {
+        for (const auto& alarm : run.alarms) {
+            text += fmt::format("\n- {} at seed {}: {} {}", run.variant, run.seed, alarm.check,
+                                alarm.reason);
+        }
+    }
+    return put_between(path, kHealthyBegin, text + "\n");
 }
 
 }  // namespace ascertain::app

@@ -19,7 +19,8 @@ inline constexpr std::size_t kCausesNamed = 3;
 // it is. Errors: kBadInput without marks; kEvidence.
 [[nodiscard]] Result<void> write_page(const std::string& path, const ProofResults& results,
                                       const diagnosis::LeaveOneOut& diagnosis);
-// Likewise the detection limits, between the marks of theirs.
+// Likewise the runs of healthy variants, and the detection limits, between the marks of theirs.
+[[nodiscard]] Result<void> write_healthy(const std::string& path, const ProofResults& results);
 [[nodiscard]] Result<void> write_limits(const std::string& path, const ProofResults& results);
 
 }  // namespace ascertain::app

@@ -366,8 +366,9 @@ Result<ProofResults> prove_all(Terminal& terminal, const Home& home, const Prove
     results.whole = !options.healthy && !options.limits && options.defects.empty() &&
                     options.only.empty() && options.sample == 0;
     if (options.write_proofs && results.interrupted.empty()) {
-        const auto written = options.limits
-                                 ? write_limits(detection_page(home), results)
+        const auto written = options.limits ? write_limits(detection_page(home), results)
+                             : options.healthy
+                                 ? write_healthy(detection_page(home), results)
                                  : write_shipped(home, *criteria, subjects->defects, results);
         if (!written) return written.error();
     }
@@ -381,7 +382,7 @@ int prove(Terminal& terminal, const Home& home, const ProveOptions& options) {
         return terminal.complain(
             {ErrorCode::kUsage, "--resume needs --out DIR, the proof to go on with", ""});
     }
-    if (options.write_proofs && !options.limits &&
+    if (options.write_proofs && !options.limits && !options.healthy &&
         !(options.all_checks && options.only.empty() && options.sample == 0)) {
         return terminal.complain({ErrorCode::kUsage,
                                   "--write-proofs needs --all-checks, and neither --only nor "

@@ -5,8 +5,10 @@
 #include <filesystem>
 #include <fstream>
 
+#include "app/files.hpp"
 #include "app/prove/bench.hpp"
 #include "app/qualify/conclude.hpp"
+#include "decide/diagnosis/signature.hpp"
 
 namespace ascertain::app {
 namespace {
@@ -17,6 +19,19 @@ TEST(ShippedProofs, none_is_stale) {
     ASSERT_TRUE(criteria) << criteria.error().text();
     // Renew them with `ascertain prove --all-checks --write-proofs`.
     EXPECT_EQ(stale_proofs(home, *criteria), std::vector<std::string>{});
+}
+
+// What a chip that fails is told rests on this: with a defect itself left out of the matrix, its
+// class is among the first three named. Renewed as above.
+TEST(ShippedProofs, name_the_class_of_four_in_five_defects_they_have_not_seen) {
+    const Home home{ASCERTAIN_SOURCE_DIR, "", ""};
+    const auto text = read_file(home.data("proofs/signatures.json"), 16u << 20);
+    ASSERT_TRUE(text) << text.error().text();
+    const auto matrix = diagnosis::read_matrix(*text, "signatures.json");
+    ASSERT_TRUE(matrix) << matrix.error().text();
+    const auto found = diagnosis::leave_one_out(*matrix, 3);
+    EXPECT_GE(found.share(), 0.8);
+    EXPECT_GE(found.asked, 100u);
 }
 
 TEST(ShippedProofs, of_another_criterion_are_stale_and_not_used) {

@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 #include <torch/csrc/autograd/autograd.h>
 
+#include <array>
 #include <cmath>
 #include <mutex>
 
@@ -121,11 +122,24 @@ void ask_bernoulli(Bench& bench, std::int64_t n, double p) {
     });
 }
 
-void ask_dropout(Bench& bench, std::int64_t n, double p, c10::ScalarType dtype) {
-    bench.ask(fmt::format("dropout {} {}", p, name_of(dtype)), [&] {
+// torch takes the fused operator on some devices only, and only for 0 < p < 1; vendors' models call
+// it themselves.
+struct Dropout {
+    std::string_view name;
+    at::Tensor (*call)(const at::Tensor& x, double p);
+};
+constexpr std::array kDropouts{
+    Dropout{"dropout", [](const at::Tensor& x, double p) { return at::dropout(x, p, true); }},
+    Dropout{"fused dropout", [](const at::Tensor& x,
+                                double p) { return std::get<0>(at::native_dropout(x, p, true)); }},
+};
+
+void ask_dropout(Bench& bench, const Dropout& dropout, std::int64_t n, double p,
+                 c10::ScalarType dtype) {
+    bench.ask(fmt::format("{} {} {}", dropout.name, p, name_of(dtype)), [&] {
         const c10::AutoGradMode with_gradients(true);
         at::Tensor x = bench.put(at::ones({n}, at::TensorOptions(dtype))).requires_grad_(true);
-        const at::Tensor y = at::dropout(x, p, true);
+        const at::Tensor y = dropout.call(x, p);
         const at::Tensor weight = at::ones_like(y).mul(2.0);
         const at::Tensor gradient = torch::autograd::grad({y}, {x}, {weight})[0];
         const at::Tensor kept = bench.fetch(y);
@@ -139,7 +153,7 @@ void ask_dropout(Bench& bench, std::int64_t n, double p, c10::ScalarType dtype) 
             bench.faults(survived.ne(1.0 - p).sum().item<std::int64_t>(), "not certain");
         } else {
             score_mean(bench, survived, 1.0 - p, std::sqrt(p * (1.0 - p)), "share kept");
-            const at::Tensor again = bench.fetch(at::dropout(x, p, true)).ne(0).to(at::kDouble);
+            const at::Tensor again = bench.fetch(dropout.call(x, p)).ne(0).to(at::kDouble);
             score_correlation(bench, survived, again, "masks of two calls");
         }
     });
@@ -182,7 +196,11 @@ void random_numbers(Bench& bench) {
     ask_repetition(bench, n);
     for (const double p : {0.1, 0.5, 0.9, 0.0, 1.0}) ask_bernoulli(bench, n, p);
     for (const c10::ScalarType dtype : bench.dtypes()) {
-        for (const double p : {0.0, 0.1, 0.5, 1.0}) ask_dropout(bench, n + 3, p, dtype);
+        for (const Dropout& dropout : kDropouts) {
+            for (const double p : {0.0, 0.1, 0.5, 1.0}) {
+                ask_dropout(bench, dropout, n + 3, p, dtype);
+            }
+        }
     }
     ask_whole(bench, n);
 }
