@@ -80,6 +80,7 @@ TEST(Collective, EveryKindAndDtypeArrivesRightOnThreeRanks) {
         cases.push_back(a_case(kind, "fp8_e4m3", 130));
     }
     cases.push_back(a_case("all_reduce", "bool", 1));
+    cases.push_back(a_case("all_reduce", "bool", 130));
     cases.push_back(a_case("barrier", "bf16", 1));
     cases.push_back(a_case("all_reduce", "fp32", 130));
     cases.back()["repeats"] = true;

@@ -36,7 +36,6 @@ bool each_gets_the_same(Kind kind) {
 // Where more ranks add up than the dtype can count, only every so-manieth contributes, another
 // set of ranks at each element.
 std::int32_t contributed(const Payload& payload, std::uint32_t word, int rank, std::int64_t index) {
-    if (payload.exact_limit == 1) return static_cast<std::int32_t>(word & 1U);
     const std::int64_t share = payload.exact_limit / payload.ranks;
     if (share >= 1) {
         const std::int64_t levels = std::min(share, kLargestContribution) + 1;
@@ -44,6 +43,19 @@ std::int32_t contributed(const Payload& payload, std::uint32_t word, int rank, s
     }
     const std::int64_t stride = (payload.ranks + payload.exact_limit - 1) / payload.exact_limit;
     return (index + rank) % stride == 0 ? static_cast<std::int32_t>(word & 1U) : 0;
+}
+
+// Booleans: half of the results are true, by the word of one rank that another word draws. Were all
+// ranks to draw, nearly every result would be true, and one that is old or lacks a rank be right.
+std::uint32_t key_of_booleans(const Payload& payload, std::int64_t iteration) {
+    return key_of(payload, iteration, 0, payload.ranks);
+}
+bool is_true(std::uint32_t word) {
+    return (word & 1U) != 0;
+}
+bool is_said_by(std::uint32_t word, int rank, const Payload& payload) {
+    return is_true(word) && (word >> 1U) % static_cast<std::uint32_t>(payload.ranks) ==
+                                static_cast<std::uint32_t>(rank);
 }
 
 }  // namespace
@@ -60,6 +72,10 @@ std::int64_t elements_out(const Payload& payload) {
 
 std::int32_t contribution(const Payload& payload, std::int64_t iteration, int rank,
                           std::int64_t index) {
+    if (payload.exact_limit == 1) {
+        const std::uint32_t word = word_at(key_of_booleans(payload, iteration), index);
+        return is_said_by(word, rank, payload) ? 1 : 0;
+    }
     return contributed(payload, word_at(key_of(payload, iteration, rank, 0), index), rank, index);
 }
 
@@ -67,12 +83,19 @@ std::vector<std::int32_t> reduced(const Payload& payload, std::int64_t iteration
     const std::int64_t begin =
         payload.kind == Kind::kReduceScatter ? payload.elements * rank : std::int64_t{0};
     std::vector<std::int32_t> sums(static_cast<std::size_t>(payload.elements), 0);
+    if (payload.exact_limit == 1) {
+        const std::uint32_t key = key_of_booleans(payload, iteration);
+        for (std::int64_t i = 0; i < payload.elements; ++i) {
+            sums[static_cast<std::size_t>(i)] = is_true(word_at(key, begin + i)) ? 1 : 0;
+        }
+        return sums;
+    }
     for (int from = 0; from < payload.ranks; ++from) {
         const std::uint32_t key = key_of(payload, iteration, from, 0);
         for (std::int64_t i = 0; i < payload.elements; ++i) {
             auto& sum = sums[static_cast<std::size_t>(i)];
             const std::int32_t own = contributed(payload, word_at(key, begin + i), from, begin + i);
-            sum = payload.exact_limit == 1 ? std::max(sum, own) : sum + own;
+            sum += own;
         }
     }
     return sums;

@@ -69,8 +69,9 @@ void add_battery(Json& cases, std::int64_t iterations) {
             cases.push_back(std::move(one));
         }
     }
-    // Whether to skip a step is told to all in one boolean.
+    // Whether to skip a step is told to all in one boolean; masks are many.
     cases.push_back(a_case("all_reduce", "bool", 1, 4 * iterations));
+    cases.push_back(a_case("all_reduce", "bool", 1'023, 4 * iterations));
     cases.push_back(a_case("barrier", "fp32", 1, iterations));
 }
 
