@@ -48,18 +48,21 @@ private:
     std::map<std::string, double> having_;
 };
 
-// Weight of what both have over the weight of what either has.
+// The cosine of the two as vectors of weights, the usual likeness of documents.
 double likeness(const Signature& left, const Signature& right, const Weights& weights) {
+    const auto square = [&](const std::string& trait) {
+        const double weight = weights.of(trait);
+        return weight * weight;
+    };
     double both = 0.0;
-    double either = 0.0;
+    double of_left = 0.0;
+    double of_right = 0.0;
     for (const auto& trait : left) {
-        either += weights.of(trait);
-        if (right.contains(trait)) both += weights.of(trait);
+        of_left += square(trait);
+        if (right.contains(trait)) both += square(trait);
     }
-    for (const auto& trait : right) {
-        if (!left.contains(trait)) either += weights.of(trait);
-    }
-    return either > 0.0 ? both / either : 0.0;
+    for (const auto& trait : right) of_right += square(trait);
+    return both > 0.0 ? both / std::sqrt(of_left * of_right) : 0.0;
 }
 
 // The nearest of every class, the likeliest class first.
@@ -88,14 +91,22 @@ std::vector<Cause> best_of_classes(std::vector<Cause> causes) {
 
 Signature signature_of(const std::vector<Failure>& failures) {
     Signature signature;
+    std::map<std::string, int> failed;  // checks of a family
     for (const auto& failure : failures) {
         const std::string family = family_of(failure.check);
         const std::string subject = subject_of(failure.check);
         signature.insert("check " + failure.check);
         signature.insert("family " + family);
+        signature.insert("status " + failure.status);
         signature.insert(fmt::format("status {} {}", family, failure.status));
+        signature.insert(fmt::format("status {} {}", failure.check, failure.status));
+        ++failed[family];
         if (!failure.criterion.empty()) signature.insert("criterion " + failure.criterion);
         if (!subject.empty()) signature.insert("operator " + subject);
+    }
+    // One operator alone, a few, or all of them: to the next power of two.
+    for (const auto& [family, count] : failed) {
+        signature.insert(fmt::format("count {} {}", family, std::ilogb(count)));
     }
     return signature;
 }
