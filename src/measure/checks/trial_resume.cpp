@@ -165,7 +165,9 @@ Step trial_resume(const Context& context, const Json& state, std::span<const Ans
         // Meant to die; what survives shows that nothing was tested.
         const bool died =
             answer.kind == AnswerKind::kCrashed || answer.kind == AnswerKind::kTimedOut;
-        if (!died) return harness_error("the run that was to die did not");
+        if (answer.kind == AnswerKind::kResult)
+            return harness_error("the run that was to die did not");
+        if (!died) return give_up(answer);
     } else {
         if (answer.kind == AnswerKind::kTimedOut || answer.kind == AnswerKind::kCrashed) {
             return GiveUp{GiveUp::Reason::kDeviceError,
