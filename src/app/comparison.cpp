@@ -175,6 +175,7 @@ Json row_json(const CompareRow& row) {
     if (row.projection) {
         entry["projection"] = goodput::to_json(*row.projection, Json(), Json());
         entry["projection"].erase("one_history");
+        entry["projection"].erase("timeline");
     }
     return entry;
 }

@@ -298,7 +298,8 @@ std::string finishing_pictures(const Material& material) {
         fact("From", record_link(material, material.projection->id()));
     html += "</dl>\n<div class=\"columns\"><div>" + waterfall(projection) + "</div><div>" +
             tornado(projection) + "</div></div>\n";
-    return html + date_histogram(projection) + must_be_true(projection) + provenance(projection);
+    return html + date_histogram(projection) + timeline_picture(projection) +
+           must_be_true(projection) + provenance(projection);
 }
 
 }  // namespace ascertain::report

@@ -38,6 +38,9 @@ namespace ascertain::report {
 [[nodiscard]] std::string finishing_pictures(const Material& material);
 [[nodiscard]] std::string plan_table(const Material& material);
 
+// timeline.cpp: the states of one history as a strip; "" when the projection has none.
+[[nodiscard]] std::string timeline_picture(const Json& projection);
+
 // comparison.cpp: what was foretold beside what was measured.
 [[nodiscard]] std::string comparison_section(const Material& material);
 

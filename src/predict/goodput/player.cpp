@@ -35,7 +35,11 @@ Player::Player(RunSetup setup) : setup_(std::move(setup)) {
     }
 }
 
-History Player::play(std::uint64_t seed, std::uint64_t index, Trace* trace) {
+History Player::play(std::uint64_t seed, std::uint64_t index, Trace* trace,
+                     std::vector<Snapshot>* snapshots) {
+    const auto snap = [&] {
+        if (snapshots != nullptr) snapshots->push_back({engine_.now(), booked_});
+    };
     begin(seed, index, trace);
     const Ticks horizon = ticks_from_seconds(setup_.horizon_s);
     Event event;
@@ -50,7 +54,9 @@ History Player::play(std::uint64_t seed, std::uint64_t index, Trace* trace) {
         }
         ++history_.events;
         handle(event);
+        snap();
     }
+    snap();
     history_.wall_s = seconds_from_ticks(engine_.now());
     for (std::size_t i = stage_; i < stage_end_.size(); ++i) {
         history_.stage_end_s[i] = history_.wall_s;

@@ -13,6 +13,7 @@
 #include "predict/goodput/history.hpp"
 #include "predict/goodput/run_setup.hpp"
 #include "predict/goodput/segment.hpp"
+#include "predict/goodput/timeline.hpp"
 
 namespace ascertain::goodput {
 
@@ -25,7 +26,9 @@ public:
     // History number `index` under `seed`: a pure function of both and of the setup. Setups that
     // differ in one number meet the same luck, so that differences between them are smooth.
     // Cost: a few events of about 0.1 us per interruption.
-    [[nodiscard]] History play(std::uint64_t seed, std::uint64_t index, Trace* trace = nullptr);
+    // `snapshots` receives what had been booked after every event.
+    [[nodiscard]] History play(std::uint64_t seed, std::uint64_t index, Trace* trace = nullptr,
+                               std::vector<Snapshot>* snapshots = nullptr);
 
 private:
     enum class Phase : std::uint8_t {

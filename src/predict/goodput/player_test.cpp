@@ -67,6 +67,48 @@ TEST(Player, EveryNanosecondBelongsToOneShare) {
     }
 }
 
+TEST(Player, ATimelineHasTheSharesOfItsHistory) {
+    Player player(eventful_run());
+    for (std::uint64_t i = 0; i < 10; ++i) {
+        std::vector<Snapshot> snapshots;
+        const History history = player.play(5, i, nullptr, &snapshots);
+        const Timeline timeline = timeline_of(snapshots, 96);
+        ASSERT_EQ(timeline.slices.size(), 96u);
+        EXPECT_NEAR(timeline.slice_s * 96.0, history.wall_s, 1e-3);
+        std::array<double, kShares> sums{};
+        for (const auto& slice : timeline.slices) {
+            double whole = 0.0;
+            for (std::size_t share = 0; share < kShares; ++share) {
+                sums[share] += slice[share];
+                whole += slice[share];
+                EXPECT_GT(slice[share], -1.0);  // roundings of nanoseconds at most
+            }
+            EXPECT_NEAR(whole, timeline.slice_s, 1e-3);
+        }
+        for (std::size_t share = 0; share < kShares; ++share)
+            EXPECT_NEAR(sums[share], history.share_s[share], 1e-3) << share;
+    }
+}
+
+TEST(Timeline, LostWorkIsShownWhereItWasDone) {
+    const auto at = [](double seconds) { return ticks_from_seconds(seconds); };
+    Snapshot trained{at(100), {}};
+    trained.booked[0] = at(100);
+    Snapshot rolled_back = trained;  // 60 s of it are lost, without time passing
+    rolled_back.booked[0] = at(40);
+    rolled_back.booked[1] = at(60);
+    Snapshot late{at(150), {}};  // incomplete: is left out
+    Snapshot restarted = rolled_back;
+    restarted.now = at(200);
+    restarted.booked[static_cast<std::size_t>(Share::kRestart)] = at(100);
+    const Timeline timeline = timeline_of({trained, rolled_back, late, restarted}, 2);
+    ASSERT_EQ(timeline.slices.size(), 2u);
+    EXPECT_NEAR(timeline.slices[0][0], 40.0, 1e-9);
+    EXPECT_NEAR(timeline.slices[0][1], 60.0, 1e-9);
+    EXPECT_NEAR(timeline.slices[1][static_cast<std::size_t>(Share::kRestart)], 100.0, 1e-9);
+    EXPECT_TRUE(timeline_of({}, 4).slices.empty());
+}
+
 TEST(Player, EveryKindOfMomentHappens) {
     std::array<int, 17> seen{};
     Player player(eventful_run());

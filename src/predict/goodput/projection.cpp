@@ -27,6 +27,8 @@ constexpr double kTornadoSets = 2.0 * static_cast<double>(kRent);  // two ends o
 constexpr double kLeverSets = 84.0;  // seven levers, a dozen trials each
 constexpr int kHistogramBins = 40;
 constexpr std::size_t kTraceMax = 2000;
+constexpr std::uint64_t kTypicalFrom = 33;  // odd: one of them is the middle
+constexpr std::size_t kTimelineSlices = 96;
 
 // Everything the draws brought, one entry per history; a draw's histories lie together.
 struct Outcomes {
@@ -224,6 +226,22 @@ void decide(const ProjectionInput& input, const std::vector<double>& probability
     }
 }
 
+// The history of median length among a few, with its trace and timeline.
+History play_typical(Player& player, std::uint64_t seed, Projection& projection) {
+    std::vector<std::pair<double, std::uint64_t>> lengths;
+    for (std::uint64_t index = 0; index < kTypicalFrom; ++index)
+        lengths.emplace_back(player.play(seed, index).wall_s, index);
+    std::ranges::sort(lengths);
+    const std::uint64_t typical = lengths[lengths.size() / 2].second;
+    std::vector<Snapshot> snapshots;
+    History history = player.play(seed, typical, &projection.trace, &snapshots);
+    if (projection.trace.size() > kTraceMax) projection.trace.resize(kTraceMax);
+    projection.timeline = timeline_of(snapshots, kTimelineSlices);
+    projection.timeline.history = typical;
+    projection.timeline.chosen_from = static_cast<std::int64_t>(kTypicalFrom);
+    return history;
+}
+
 }  // namespace
 
 std::string_view name_of(Answer answer) {
@@ -246,8 +264,7 @@ Result<Projection> project(const ProjectionInput& input) {
 
     Projection projection;
     Player player(at_middle);
-    const History first = player.play(input.seed, 0, &projection.trace);
-    if (projection.trace.size() > kTraceMax) projection.trace.resize(kTraceMax);
+    const History first = play_typical(player, input.seed, projection);
     const std::vector<Rows> scores =
         latin_scores(input.seed, input.belief_draws, input.operations_correlation);
     const Effort effort = effort_for(input, scores, horizon_s);

@@ -17,6 +17,7 @@
 #include "predict/goodput/history.hpp"
 #include "predict/goodput/run_setup.hpp"
 #include "predict/goodput/soak.hpp"
+#include "predict/goodput/timeline.hpp"
 
 namespace ascertain::goodput {
 
@@ -237,7 +238,9 @@ struct Projection {
     std::vector<Blocker> blockers;
     std::int64_t histories = 0;
     std::uint64_t seed = 0;
-    Trace trace;  // of one history at the middle of all beliefs, at most 2,000 records
+    // One history at the middle of all beliefs: of some, the one of median length.
+    Trace trace;        // at most 2,000 records
+    Timeline timeline;  // 96 slices
 };
 
 // kBadInput names the field that is missing, negative or absurd. Cost: about 4,000 histories for

@@ -1,6 +1,9 @@
 #include "predict/goodput/projection_json.hpp"
 
+#include <cmath>
 #include <string>
+
+#include "base/units.hpp"
 
 namespace ascertain::goodput {
 namespace {
@@ -106,6 +109,27 @@ Json trace_json(const Trace& trace) {
     return list;
 }
 
+// States that took any time, as shares of each slice.
+Json timeline_json(const Timeline& timeline) {
+    Json states = Json::array();
+    for (std::size_t i = 0; i < kShares; ++i) {
+        Json ratios = Json::array();
+        bool any = false;
+        for (const auto& slice : timeline.slices) {
+            const double ratio = slice[i] / timeline.slice_s;
+            any = any || ratio > 1e-9;
+            ratios.push_back(std::round(1e6 * ratio) / 1e6);
+        }
+        if (any)
+            states.push_back(
+                {{"name", name_of(static_cast<Share>(i))}, {"ratio", std::move(ratios)}});
+    }
+    return {{"history", timeline.history},
+            {"chosen_from", timeline.chosen_from},
+            {"slice_days", timeline.slice_s / kSecondsPerDay},
+            {"states", std::move(states)}};
+}
+
 Json known_or_null(const Json& part) {
     return part.is_object() && !part.empty() ? part : Json(nullptr);
 }
@@ -144,6 +168,7 @@ Json to_json(const Projection& projection, const Json& step, const Json& memory)
     json["provenance"] = provenance_json(projection);
     json["failure_prior_share"] = projection.failure_prior_share;
     json["one_history"] = trace_json(projection.trace);
+    json["timeline"] = timeline_json(projection.timeline);
     json["histories"] = projection.histories;
     json["seed"] = projection.seed;
     return json;
