@@ -36,6 +36,7 @@ device::LaunchSpec chip_spec(const Home& home, const std::string& device, std::s
     set("ASCERTAIN_DEFECTS", arming.defects);
     set("ASCERTAIN_DEFECTS_COUNTS", arming.counts);
     set("ASCERTAIN_VARIANT", arming.variant);
+    if (!arming.temporary.empty()) set("TMPDIR", arming.temporary);
     set("ASCERTAIN_SIMULATED_DEVICES", std::to_string(count));
     return spec;
 }

@@ -33,6 +33,8 @@ struct Arming {
     std::string defects{};  // defect file
     std::string variant{};  // healthy variant
     std::string counts{};   // file for how often the defect fired
+    // Folder for what its workers save: chips shown side by side have the same names.
+    std::string temporary{};
 };
 
 // The devices "simulated:0" … of a proof with `count` chips.

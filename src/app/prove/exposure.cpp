@@ -118,6 +118,8 @@ Result<Exposure> expose(const ProofBench& bench, const ProofProfile& profile, Ar
     std::error_code failed;
     fs::create_directories(counts, failed);
     arming.counts = counts + "/all";
+    arming.temporary = counts + "-temporary";
+    fs::create_directories(arming.temporary, failed);
     const std::size_t count = chips_of(profile.setting);
     ProofChips chips(clock, bench.home, count, arming, bench.answers, profile.usual);
     Watch watch(bench.criteria, question, counts, clock);
@@ -150,6 +152,7 @@ Result<Exposure> expose(const ProofBench& bench, const ProofProfile& profile, Ar
     exposure.taken = chips.taken();
     exposure.interrupted = !summary->complete && !exposure.caught;
     fs::remove_all(counts, failed);
+    fs::remove_all(arming.temporary, failed);
     return exposure;
 }
 
