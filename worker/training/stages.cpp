@@ -6,6 +6,7 @@
 #include <cmath>
 #include <optional>
 
+#include "worker/training/metric.hpp"
 #include "worker/training/post_training.hpp"
 
 namespace ascertain::training {
@@ -19,15 +20,6 @@ Metric share_of(std::string name, const Accuracy& accuracy) {
             .low = accuracy.low,
             .high = accuracy.high,
             .reason = ""};
-}
-
-Metric plain(std::string name, double value, std::string unit, std::size_t n) {
-    Metric metric;
-    metric.metric = std::move(name);
-    metric.value = value;
-    metric.unit = std::move(unit);
-    metric.n = static_cast<std::int64_t>(n);
-    return metric;
 }
 
 Json to_json(const Accuracy& accuracy) {
@@ -69,7 +61,7 @@ StagesReport run_stages(Model& model, const Recipe& recipe, std::uint64_t seed,
         });
         latest = measured(false);
         report.observation.push_back(share_of("accuracy_sft", latest));
-        report.observation.push_back(plain("sft_loss", sft.losses.back(), "nat", 1));
+        report.observation.push_back(metric_of("sft_loss", sft.losses.back(), "nat", 1));
         report.stages.push_back({{"kind", "sft"},
                                  {"losses", list_of(sft.losses)},
                                  {"accuracy", to_json(latest)},
@@ -83,14 +75,15 @@ StagesReport run_stages(Model& model, const Recipe& recipe, std::uint64_t seed,
         latest = measured(false);
         report.observation.push_back(share_of("accuracy_grpo", latest));
         const Gain gained = gain(earlier, latest);
-        Metric metric = plain("accuracy_gain", gained.share, "ratio",
-                              static_cast<std::size_t>(latest.problems));
+        Metric metric = metric_of("accuracy_gain", gained.share, "ratio",
+                                  static_cast<std::size_t>(latest.problems));
         metric.low = gained.low;
         metric.high = gained.high;
         report.observation.push_back(metric);
+        report.observation.push_back(metric_of("rollout_mismatch_max", largest(grpo.mismatches),
+                                               "nat", grpo.mismatches.size()));
         report.observation.push_back(
-            plain("rollout_mismatch_max", largest(grpo.mismatches), "nat", grpo.mismatches.size()));
-        report.observation.push_back(plain("divergence_final", grpo.divergences.back(), "nat", 1));
+            metric_of("divergence_final", grpo.divergences.back(), "nat", 1));
         report.stages.push_back({{"kind", "grpo"},
                                  {"rewards", list_of(grpo.rewards)},
                                  {"grad_norms", list_of(grpo.grad_norms)},

@@ -114,11 +114,12 @@ Result<Exposure> expose(const ProofBench& bench, const ProofProfile& profile, Ar
                         const ExposureQuestion& question) {
     const device::SteadyClock clock;
     static std::atomic<int> number{0};
-    const std::string counts = fmt::format("{}/counts-{}", bench.scratch, ++number);
+    const std::string folder = fmt::format("{}/exposure-{}", bench.scratch, ++number);
+    const std::string counts = folder + "/counts";
     std::error_code failed;
     fs::create_directories(counts, failed);
     arming.counts = counts + "/all";
-    arming.temporary = counts + "-temporary";
+    arming.temporary = folder + "/temporary";
     fs::create_directories(arming.temporary, failed);
     const std::size_t count = chips_of(profile.setting);
     ProofChips chips(clock, bench.home, count, arming, bench.answers, profile.usual);
@@ -151,8 +152,7 @@ Result<Exposure> expose(const ProofBench& bench, const ProofProfile& profile, Ar
     Exposure exposure = watch.take();
     exposure.taken = chips.taken();
     exposure.interrupted = !summary->complete && !exposure.caught;
-    fs::remove_all(counts, failed);
-    fs::remove_all(arming.temporary, failed);
+    fs::remove_all(folder, failed);
     return exposure;
 }
 

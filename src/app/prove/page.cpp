@@ -2,8 +2,6 @@
 
 #include <fmt/format.h>
 
-#include <map>
-
 #include "app/files.hpp"
 #include "app/prove/print.hpp"
 #include "base/text.hpp"
@@ -148,32 +146,19 @@ Result<void> write_limits(const std::string& path, const ProofResults& results) 
 }
 
 Result<void> write_healthy(const std::string& path, const ProofResults& results) {
-    struct Row {
-        std::size_t runs = 0;
-        std::size_t alarms = 0;
-        double seconds = 0.0;
-    };
-    std::map<std::string, Row> rows;
-    Row all;
-    for (const auto& run : results.healthy) {
-        // What our own code failed to ask says nothing about the chip.
-        if (!run.broken.empty()) continue;
-        for (Row* row : {&rows[run.variant + " | " + run.profile], &all}) {
-            ++row->runs;
-            row->alarms += run.alarms.empty() ? 0 : 1;
-            row->seconds += run.seconds;
-        }
-    }
+    const Json summary = to_json(results)["summary"];
+    const auto& bound = summary["false_alarm_share_at_most"];
     std::string text =
         hashes_of(results) +
         fmt::format(
             "{} runs, {} of them with an alarm: with 95 % confidence at most {:.2g} % of "
-            "such runs alarm.\n\n| variant | profile | runs | alarms | seconds of a run |\n"
-            "|---|---|--:|--:|--:|\n",
-            all.runs, all.alarms, 100.0 * alarm_bound(all.alarms, all.runs));
-    for (const auto& [name, row] : rows) {
-        text += fmt::format("| {} | {} | {} | {:.1f} |\n", name, row.runs, row.alarms,
-                            row.seconds / static_cast<double>(row.runs));
+            "such runs alarm.\n\n| variant | runs | alarms | not asked | seconds of a run |\n"
+            "|---|--:|--:|--:|--:|\n",
+            summary["healthy_runs"].get<int>(), summary["healthy_runs_alarmed"].get<int>(),
+            100.0 * (bound.is_number() ? bound.get<double>() : 1.0));
+    for (const auto& [name, tally] : tallies_of(results.healthy)) {
+        text += fmt::format("| {} | {} | {} | {} | {:.1f} |\n", name, tally.runs, tally.alarmed,
+                            tally.broken, tally.seconds);
     }
     for (const auto& run : results.healthy) {
         for (const auto& alarm : run.alarms) {

@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <map>
 
 #include "base/text.hpp"
 #include "base/units.hpp"
@@ -73,23 +72,12 @@ Table variants_table(const ProofResults& results) {
                  {"seconds", "seconds a run", true},
                  {"share_at_most", "alarms at most", true}},
                 {}};
-    std::map<std::string, std::vector<const HealthyResult*>> by_variant;
-    for (const auto& result : results.healthy) by_variant[result.variant].push_back(&result);
-    for (const auto& [name, runs] : by_variant) {
-        std::size_t alarmed = 0;
-        std::size_t broken = 0;
-        double seconds = 0.0;
-        for (const auto* run : runs) {
-            broken += run->broken.empty() ? 0 : 1;
-            alarmed += run->broken.empty() && !run->alarms.empty() ? 1 : 0;
-            seconds += run->seconds / static_cast<double>(runs.size());
-        }
-        const std::size_t counted = runs.size() - broken;
-        const double bound = alarm_bound(alarmed, counted);
-        table.rows.push_back({cell(name), cell(fmt::format("{}", counted), counted),
-                              cell(fmt::format("{}", alarmed), alarmed),
-                              cell(fmt::format("{}", broken), broken),
-                              cell(fmt::format("{:.1f}", seconds), seconds),
+    for (const auto& [name, tally] : tallies_of(results.healthy)) {
+        const double bound = alarm_bound(tally.alarmed, tally.runs);
+        table.rows.push_back({cell(name), cell(fmt::format("{}", tally.runs), tally.runs),
+                              cell(fmt::format("{}", tally.alarmed), tally.alarmed),
+                              cell(fmt::format("{}", tally.broken), tally.broken),
+                              cell(fmt::format("{:.1f}", tally.seconds), tally.seconds),
                               cell(fmt::format("{:.2g} %", 100.0 * bound), bound)});
     }
     return table;

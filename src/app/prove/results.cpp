@@ -101,6 +101,24 @@ DefectResult not_shown(const CataloguedDefect& defect) {
     return result;
 }
 
+std::map<std::string, HealthyTally> tallies_of(const std::vector<HealthyResult>& healthy) {
+    std::map<std::string, HealthyTally> tallies;
+    for (const auto& run : healthy) {
+        HealthyTally& tally = tallies[run.variant];
+        tally.seconds += run.seconds;
+        if (!run.broken.empty()) {
+            ++tally.broken;
+            continue;
+        }
+        ++tally.runs;
+        tally.alarmed += run.alarms.empty() ? 0 : 1;
+    }
+    for (auto& [variant, tally] : tallies) {
+        tally.seconds /= static_cast<double>(tally.runs + tally.broken);
+    }
+    return tallies;
+}
+
 double alarm_bound(std::size_t alarms, std::size_t runs) {
     if (alarms >= runs) return 1.0;
     constexpr double kConfidence = 0.95;
@@ -236,13 +254,11 @@ Json summary_of(const ProofResults& results) {
         by_class[result.family].add(result);
         by_plane[result.plane].add(result);
     }
-    std::size_t runs = 0;
-    std::size_t alarms = 0;
-    std::size_t broken = 0;
-    for (const auto& result : results.healthy) {
-        broken += result.broken.empty() ? 0 : 1;
-        runs += result.broken.empty() ? 1 : 0;
-        alarms += result.broken.empty() && !result.alarms.empty() ? 1 : 0;
+    HealthyTally healthy;
+    for (const auto& [variant, tally] : tallies_of(results.healthy)) {
+        healthy.runs += tally.runs;
+        healthy.alarmed += tally.alarmed;
+        healthy.broken += tally.broken;
     }
     Json summary = all.json();
     summary["by_class"] = json_of(by_class);
@@ -251,10 +267,11 @@ Json summary_of(const ProofResults& results) {
     summary["gates"] = results.whole && results.interrupted.empty()
                            ? gates_of(all, by_class, by_plane, summary["seconds_median"])
                            : Json::array();
-    summary["healthy_runs"] = runs;
-    summary["healthy_runs_broken"] = broken;
-    summary["healthy_runs_alarmed"] = alarms;
-    summary["false_alarm_share_at_most"] = runs > 0 ? Json(alarm_bound(alarms, runs)) : Json();
+    summary["healthy_runs"] = healthy.runs;
+    summary["healthy_runs_broken"] = healthy.broken;
+    summary["healthy_runs_alarmed"] = healthy.alarmed;
+    summary["false_alarm_share_at_most"] =
+        healthy.runs > 0 ? Json(alarm_bound(healthy.alarmed, healthy.runs)) : Json();
     summary["seconds"] = results.seconds;
     summary["checks_hash"] = results.checks_hash;
     summary["criteria_hash"] = results.criteria_hash;

@@ -1,6 +1,7 @@
 // What a proof found, as plain data and as `ascertain.proof/1` (data/schema/proof.schema.json).
 #pragma once
 
+#include <map>
 #include <string>
 #include <vector>
 
@@ -68,6 +69,17 @@ struct ProofResults {
 
 // The result for a defect that cannot be armed, or that nothing here sets in motion.
 [[nodiscard]] DefectResult not_shown(const CataloguedDefect& defect);
+
+// The runs of one healthy variant. A run in which our own code failed to ask says nothing about the
+// chip: it counts as broken alone.
+struct HealthyTally {
+    std::size_t runs = 0;
+    std::size_t alarmed = 0;
+    std::size_t broken = 0;
+    double seconds = 0.0;  // of a run, on average, broken ones too
+};
+[[nodiscard]] std::map<std::string, HealthyTally> tallies_of(
+    const std::vector<HealthyResult>& healthy);
 
 // Upper bound, with 95 % confidence, on the share of runs that alarm when `alarms` of `runs` did
 // (Clopper and Pearson, one-sided; docs/formulas.md#false-alarm-bound). 1 when there is no run.

@@ -3,27 +3,14 @@
 
 #include <algorithm>
 #include <cmath>
-#include <iterator>
 #include <map>
 #include <numeric>
 
+#include "predict/cost/page.hpp"
 #include "predict/cost/validation.hpp"
 
 namespace ascertain::cost {
 namespace {
-
-class Page {
-public:
-    template <typename... Values>
-    void line(fmt::format_string<Values...> form, Values&&... values) {
-        fmt::format_to(std::back_inserter(text_), form, std::forward<Values>(values)...);
-        text_ += '\n';
-    }
-    [[nodiscard]] std::string text() && { return std::move(text_); }
-
-private:
-    std::string text_;
-};
 
 void write_evaluations(Page& page, const std::vector<Evaluation>& evaluations) {
     page.line(

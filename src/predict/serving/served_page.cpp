@@ -2,9 +2,9 @@
 #include <fmt/format.h>
 
 #include <cmath>
-#include <iterator>
 #include <map>
 
+#include "predict/cost/page.hpp"
 #include "predict/serving/served.hpp"
 
 namespace ascertain::serving {
@@ -30,18 +30,7 @@ std::string conditions(const ServedRow& row) {
     return text;
 }
 
-class Page {
-public:
-    template <typename... Values>
-    void line(fmt::format_string<Values...> form, Values&&... values) {
-        fmt::format_to(std::back_inserter(text_), form, std::forward<Values>(values)...);
-        text_ += '\n';
-    }
-    [[nodiscard]] std::string text() && { return std::move(text_); }
-
-private:
-    std::string text_;
-};
+using cost::Page;
 
 void write_series(Page& page, const std::vector<ServedRow>& rows, const ServedFit& fit) {
     struct Sums {
