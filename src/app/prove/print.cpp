@@ -101,8 +101,8 @@ void print_summary(const Terminal& terminal, const ProofResults& results) {
     const auto count = [&](const char* key) { return summary[key].get<std::size_t>(); };
     if (!results.defects.empty()) {
         terminal.print(fmt::format(
-            "{} of {} defects caught, {} of them at quick; {} expressible, {} exercised, {} wait "
-            "for checks to come.",
+            "{} of {} defects caught, {} of them at quick; {} expressible, {} exercised, {} act "
+            "over months, which are simulated.",
             count("caught"), count("defects"), count("caught_quick"), count("expressible"),
             count("exercised"), count("waiting")));
         for (const auto& gate : summary["gates"]) {
