@@ -1,19 +1,20 @@
 #include "app/calibration.hpp"
 
 #include <fmt/format.h>
-#include <toml++/toml.h>
 
 #include <algorithm>
+#include <array>
 #include <map>
-#include <sstream>
+#include <set>
 
+#include "app/endure/claim.hpp"
+#include "base/text.hpp"
 #include "decide/evidence/records.hpp"
-#include "predict/catalog/chip.hpp"
 
 namespace ascertain::app {
 namespace {
 
-constexpr std::string_view kCalibration = "speed.calibration";
+using Foretold = std::map<std::string, evidence::Prediction>;  // by check, device and metric
 
 bool counts(const evidence::Attempt& attempt) {
     const bool real =
@@ -46,163 +47,179 @@ std::optional<MeasuredRange> stream_of(const evidence::Attempt& attempt,
     return MeasuredRange{*rate / (1.0 + noise), *rate, *rate * (1.0 + noise), 1, record};
 }
 
-// A soak says how many device-hours it lasted and what failed in them.
-void add_soak(DeviceMeasurements& device, const evidence::Attempt& attempt) {
-    const auto hours = value_of(attempt.observation, "device_hours");
-    if (!hours) return;
-    device.soak.device_hours += *hours;
-    for (const auto* name : {"failures", "interruptions"}) {
-        if (const auto failures = value_of(attempt.observation, name)) {
-            device.soak.failures += *failures;
-            return;
-        }
+std::optional<MeasuredRange> checkpoint_rate(const evidence::Attempt& attempt,
+                                             std::string_view seconds_name,
+                                             const std::string& record) {
+    const auto bytes = value_of(attempt.observation, "checkpoint_bytes");
+    const auto seconds = value_of(attempt.observation, seconds_name);
+    if (!bytes || !seconds || !(*bytes > 0.0) || !(*seconds > 0.0)) return std::nullopt;
+    const double rate = *bytes / *seconds;
+    return MeasuredRange{rate, rate, rate, 1, record};
+}
+
+// From the middles of all kinds the middle one, from their lows and highs the outermost.
+MeasuredRange over_kinds(const std::vector<const Metric*>& metrics, const std::string& record) {
+    std::vector<double> middles;
+    MeasuredRange range;
+    range.low = *metrics.front()->value;
+    range.record = record;
+    for (const Metric* metric : metrics) {
+        middles.push_back(*metric->value);
+        range.low = std::min(range.low, metric->low.value_or(*metric->value));
+        range.high = std::max(range.high, metric->high.value_or(*metric->value));
+    }
+    std::ranges::sort(middles);
+    range.mid = middles[middles.size() / 2];
+    range.cases = static_cast<std::int64_t>(middles.size());
+    return range;
+}
+
+bool across_nodes(const std::vector<std::string>& members) {
+    std::set<std::string> nodes;
+    for (const auto& member : members) {
+        const auto slash = member.find('/');
+        nodes.insert(slash == std::string::npos ? "" : member.substr(0, slash));
+    }
+    return nodes.size() > 1;
+}
+
+// The kinds of collective that training waits for.
+std::optional<LinkMeasurement> links_of(const evidence::Attempt& attempt,
+                                        const std::vector<std::string>& members,
+                                        const std::string& record) {
+    constexpr std::array kKinds{"all_reduce", "all_gather", "reduce_scatter", "all_to_all",
+                                "send_recv"};
+    std::vector<const Metric*> rates;
+    std::vector<const Metric*> latencies;
+    LinkMeasurement link;
+    for (const std::string kind : kKinds) {
+        const Metric* rate = find_metric(attempt.observation, kind + "_bus_bytes_per_s");
+        const Metric* latency = find_metric(attempt.observation, kind + "_latency_s");
+        if (rate == nullptr || !rate->value || !(*rate->value > 0.0)) continue;
+        rates.push_back(rate);
+        const bool timed = latency != nullptr && latency->value;
+        if (timed) latencies.push_back(latency);
+        link.kinds.push_back(
+            fmt::format("{} {:.3g} GB/s{}", kind, *rate->value / 1e9,
+                        timed ? fmt::format(" and {:.3g} us", *latency->value * 1e6) : ""));
+    }
+    if (rates.empty() || latencies.empty()) return std::nullopt;
+    link.bus_bytes_per_s = over_kinds(rates, record);
+    link.latency_s = over_kinds(latencies, record);
+    link.ranks = static_cast<std::int64_t>(
+        value_of(attempt.observation, "ranks").value_or(static_cast<double>(members.size())));
+    link.across_nodes = across_nodes(members);
+    link.backend = attempt.detail.value("backend", "");
+    return link;
+}
+
+// Later evidence of the same span replaces earlier.
+void put_link(std::vector<LinkMeasurement>& links, LinkMeasurement link) {
+    std::erase_if(
+        links, [&](const LinkMeasurement& old) { return old.across_nodes == link.across_nodes; });
+    links.push_back(std::move(link));
+}
+
+void add_completed(DeviceMeasurements& device, const evidence::Attempt& attempt,
+                   const std::vector<std::string>& members, const std::string& record) {
+    if (attempt.check == "speed.calibration") {
+        device.matmul_flops_per_s = matmul_of(attempt, record);
+        device.streamed_bytes_per_s = stream_of(attempt, record);
+    } else if (attempt.check == "links.speed") {
+        if (auto link = links_of(attempt, members, record))
+            put_link(device.links, *std::move(link));
+    } else if (attempt.check == "trial.resume") {
+        device.checkpoint_write_bytes_per_s = checkpoint_rate(attempt, "checkpoint_save", record);
+        device.checkpoint_read_bytes_per_s = checkpoint_rate(attempt, "checkpoint_load", record);
     }
 }
 
-toml::table figure(const MeasuredRange& range, double scale, const char* unit,
-                   const std::string& source) {
-    toml::table table{
-        {"value", range.mid / scale}, {"unit", unit}, {"kind", "measured"}, {"source", source}};
-    if (range.high > range.low) {
-        table.insert("low", range.low / scale);
-        table.insert("high", range.high / scale);
+std::string prediction_key(const std::string& check, const std::string& device,
+                           const std::string& metric) {
+    return check + "\n" + device + "\n" + metric;
+}
+
+void add_misses(DeviceMeasurements& device, const evidence::Attempt& attempt,
+                const Foretold& foretold) {
+    for (const auto& metric : attempt.observation) {
+        const auto found =
+            foretold.find(prediction_key(attempt.check, attempt.device, metric.metric));
+        if (found == foretold.end() || !metric.value) continue;
+        const auto& prediction = found->second;
+        if (*metric.value >= prediction.low && *metric.value <= prediction.high) continue;
+        device.outside.push_back(fmt::format("{}: measured {:.4g} {}, foretold {:.4g} to {:.4g}",
+                                             prediction.id, *metric.value, metric.unit,
+                                             prediction.low, prediction.high));
     }
-    table.is_inline(true);
-    return table;
 }
 
-toml::table& section(toml::table& root, std::string_view name) {
-    if (!root.contains(name)) root.insert(name, toml::table{});
-    return *root[name].as_table();
+DeviceMeasurements& at(std::vector<DeviceMeasurements>& devices, const std::string& name) {
+    const auto found = std::ranges::find(devices, name, &DeviceMeasurements::device);
+    if (found != devices.end()) return *found;
+    DeviceMeasurements fresh;
+    fresh.device = name;
+    devices.push_back(std::move(fresh));
+    return devices.back();
 }
 
-void put(toml::table& root, std::string_view part, std::string_view key, toml::table value) {
-    section(root, part).insert_or_assign(key, std::move(value));
-}
-
-void put_matmul(toml::table& root, const catalog::Chip& base, const MeasuredRange& range,
-                const std::string& source) {
-    const MeasuredRange best{range.mid, range.mid, range.mid, range.cases, range.record};
-    put(root, "bf16_matmul_achieved", "rate", figure(best, 1e12, "TFLOP/s", source));
-    section(root, "bf16_matmul_achieved")
-        .insert_or_assign("note",
-                          fmt::format("best of {} timed cases; {:.4g} TFLOP/s over all of them",
-                                      range.cases, range.low / 1e12));
-    const auto& peak = base.peak(catalog::Format::kBf16);
-    if (!peak.known() || !(range.mid <= peak.value->count)) {
-        // Faster than the printed peak, or no peak printed: what was measured bounds it from below.
-        put(root, "peak_dense", "bf16", figure(best, 1e12, "TFLOP/s", source));
-        put(root, "bf16_matmul_achieved", "fraction",
-            figure({1.0, 1.0, 1.0, 1, ""}, 1.0, "fraction of peak", source));
-        put(root, "bf16_matmul_achieved", "peak_used", figure(best, 1e12, "TFLOP/s", source));
-        return;
+// The devices of an attempt, each once: "npu:0,npu:1" are two, "cpu,cpu" is one.
+std::vector<std::string> members_of(const evidence::Attempt& attempt) {
+    std::vector<std::string> members;
+    for (std::size_t from = 0; from <= attempt.device.size();) {
+        const std::size_t to = std::min(attempt.device.find(',', from), attempt.device.size());
+        std::string member = attempt.device.substr(from, to - from);
+        if (std::ranges::find(members, member) == members.end())
+            members.push_back(std::move(member));
+        from = to + 1;
     }
-    const double fraction = range.mid / peak.value->count;
-    put(root, "bf16_matmul_achieved", "fraction",
-        figure({fraction, fraction, fraction, 1, ""}, 1.0, "fraction of peak", source));
-    const double used = peak.value->count;
-    put(root, "bf16_matmul_achieved", "peak_used",
-        figure({used, used, used, 1, ""}, 1e12, "TFLOP/s", "denominator of the fraction"));
-}
-
-// The posterior's 10 %, and 90 %, of device-hours between interruptions.
-void put_failures(toml::table& root, const goodput::GammaRate& prior,
-                  const goodput::SoakEvidence& soak, const std::string& source) {
-    const goodput::GammaRate rate = goodput::updated(prior, soak);
-    put(root, "reliability", "device_hours_between_interruptions",
-        figure(
-            {1.0 / rate.quantile(0.9), 1.0 / rate.quantile(0.5), 1.0 / rate.quantile(0.1), 1, ""},
-            1.0, "h",
-            fmt::format("{}: {:.0f} failures in {:.4g} device-hours of soak; {:.0f} % of the "
-                        "mean is the prior's",
-                        source, soak.failures, soak.device_hours,
-                        100.0 * goodput::prior_share(prior, soak))));
+    return members;
 }
 
 }  // namespace
 
+bool DeviceMeasurements::anything() const {
+    return matmul_flops_per_s || streamed_bytes_per_s || !links.empty() ||
+           checkpoint_write_bytes_per_s || checkpoint_read_bytes_per_s || soak.device_hours > 0.0;
+}
+
+const LinkMeasurement* DeviceMeasurements::link(bool across) const {
+    const auto found = std::ranges::find(links, across, &LinkMeasurement::across_nodes);
+    return found == links.end() ? nullptr : &*found;
+}
+
 Result<std::vector<DeviceMeasurements>> measurements_in(
-    const std::vector<evidence::Record>& records) {
-    std::vector<DeviceMeasurements> devices;
-    const auto at = [&devices](const std::string& name) -> DeviceMeasurements& {
-        const auto found = std::ranges::find(devices, name, &DeviceMeasurements::device);
-        if (found != devices.end()) return *found;
-        devices.push_back({name, {}, {}, {}, {}});
-        return devices.back();
-    };
-    std::map<std::string, evidence::Prediction> foretold;  // by check, device and metric
-    const auto key = [](const std::string& check, const std::string& device,
-                        const std::string& metric) {
-        return check + "\n" + device + "\n" + metric;
-    };
+    const std::vector<evidence::Record>& records, const std::string& directory,
+    std::vector<DeviceMeasurements> devices) {
+    Foretold foretold;
     for (const auto& record : records) {
         if (record.kind == "prediction") {
             const auto prediction = evidence::prediction_from_json(record.body, record.id());
             if (!prediction) return prediction.error();
             foretold.insert_or_assign(
-                key(prediction->check, prediction->device, prediction->metric), *prediction);
+                prediction_key(prediction->check, prediction->device, prediction->metric),
+                *prediction);
         }
         if (record.kind != "attempt") continue;
         const auto attempt = evidence::attempt_from_json(record.body, record.id());
         if (!attempt) return attempt.error();
-        if (!counts(*attempt)) continue;
-        if (attempt->check == kCalibration) {
-            at(attempt->device).matmul_flops_per_s = matmul_of(*attempt, record.id());
-            at(attempt->device).streamed_bytes_per_s = stream_of(*attempt, record.id());
-        } else if (attempt->check.starts_with("soak.")) {
-            add_soak(at(attempt->device), *attempt);
-        }
-        for (const auto& metric : attempt->observation) {
-            const auto found = foretold.find(key(attempt->check, attempt->device, metric.metric));
-            if (found == foretold.end() || !metric.value) continue;
-            const auto& prediction = found->second;
-            if (*metric.value >= prediction.low && *metric.value <= prediction.high) continue;
-            at(attempt->device)
-                .outside.push_back(fmt::format("{}: measured {:.4g} {}, foretold {:.4g} to {:.4g}",
-                                               prediction.id, *metric.value, metric.unit,
-                                               prediction.low, prediction.high));
+        const auto soaked = soaked_in({*attempt});
+        const auto members = members_of(*attempt);
+        for (const auto& member : members) {
+            const std::string source =
+                fmt::format("{} on {}, {}", directory, attempt->device, record.id());
+            DeviceMeasurements& device = at(devices, member);
+            if (soaked.device_hours > 0.0) {
+                device.soak.device_hours += soaked.device_hours;
+                device.soak.failures += soaked.failures;
+                device.soak_record = source;
+            }
+            if (!counts(*attempt)) continue;
+            add_completed(device, *attempt, members, source);
+            add_misses(device, *attempt, foretold);
         }
     }
-    std::erase_if(devices, [](const DeviceMeasurements& device) {
-        return !device.matmul_flops_per_s && !device.streamed_bytes_per_s &&
-               device.soak.device_hours <= 0.0;
-    });
+    std::erase_if(devices, [](const DeviceMeasurements& device) { return !device.anything(); });
     return devices;
-}
-
-Result<std::string> calibrated_chip(std::string_view base_text, const std::string& base_name,
-                                    const DeviceMeasurements& measured,
-                                    const goodput::GammaRate& prior,
-                                    const std::string& evidence_directory) {
-    const bool anything = measured.matmul_flops_per_s || measured.streamed_bytes_per_s ||
-                          measured.soak.device_hours > 0.0;
-    if (!anything) {
-        return Error{ErrorCode::kUnsupported, "nothing that belongs into a chip file was measured",
-                     measured.device};
-    }
-    const auto base = catalog::parse_chip(base_text, base_name);
-    if (!base) return base.error();
-    toml::table root = toml::parse(base_text, base_name);
-    const auto source = [&](const std::string& record) {
-        return fmt::format("{} on {}{}{}", evidence_directory, measured.device,
-                           record.empty() ? "" : ", ", record);
-    };
-    // The id stays: constants fitted to this die go with it, and a file of the user's replaces
-    // ours.
-    root.insert_or_assign("name", base->name + ", calibrated");
-    if (const auto& range = measured.matmul_flops_per_s)
-        put_matmul(root, *base, *range, source(range->record));
-    if (const auto& range = measured.streamed_bytes_per_s)
-        put(root, "memory", "bandwidth", figure(*range, 1e9, "GB/s", source(range->record)));
-    if (measured.soak.device_hours > 0.0) put_failures(root, prior, measured.soak, source(""));
-    std::ostringstream text;
-    text << "# Written by `ascertain calibrate`; figures of kind \"measured\" that name evidence "
-            "are "
-            "this device's.\n"
-         << root << "\n";
-    const auto checked = catalog::parse_chip(text.str(), "the calibrated chip");
-    if (!checked) return checked.error();
-    return text.str();
 }
 
 }  // namespace ascertain::app

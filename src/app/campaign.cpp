@@ -77,6 +77,7 @@ Stage read_stage(const toml::table& table, Reading& reading) {
             in.refuse("response_tokens_max",
                       fmt::format("answers of {} tokens on average cannot all be cut off at {}",
                                   stage.response_tokens, stage.response_tokens_max));
+        stage.updates_per_rollout = in.integer_or("updates_per_rollout", 1, 10'000, 1);
         stage.rollout = rollout_from(in.text_or("rollout", ""), in);
         stage.rollout_fleet = in.text_or("rollout_fleet", "");
     } else {
@@ -210,6 +211,7 @@ Json stage_json(const Stage& stage) {
         entry["response_tokens"] = stage.response_tokens;
         entry["prompt_tokens"] = stage.prompt_tokens;
         if (stage.response_tokens_max > 0) entry["response_tokens_max"] = stage.response_tokens_max;
+        if (stage.updates_per_rollout > 1) entry["updates_per_rollout"] = stage.updates_per_rollout;
         if (stage.rollout != Rollout::kNotSaid) entry["rollout"] = name_of(stage.rollout);
     } else {
         entry["tokens"] = stage.tokens;

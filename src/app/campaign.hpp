@@ -32,6 +32,8 @@ struct Stage {
     std::int64_t response_tokens = 0;         // grpo: mean tokens of a response
     std::int64_t prompt_tokens = 0;           // grpo: mean tokens of a prompt
     std::int64_t response_tokens_max = 0;     // grpo: where an answer is cut off; 0: not said
+    // grpo: the answers of so many updates are written at once, then split into their batches.
+    std::int64_t updates_per_rollout = 1;
     Rollout rollout = Rollout::kNotSaid;      // grpo
     std::string fleet;                        // empty: the only fleet
     std::string rollout_fleet;                // grpo: empty: the same fleet

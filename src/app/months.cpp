@@ -85,6 +85,7 @@ Result<goodput::StageInput> stage_input(const Home& home, const StageForecast& f
         if (!answers) return answers.error();
         input.steps = static_cast<double>(stage.updates);
         input.step_s = sum(input.step_s, *answers);
+        input.rollout_s = answers->mid;
         if (forecast.rollout_fleet != forecast.fleet) {
             input.loose_devices = situation.fleets[forecast.rollout_fleet].count;
         }
@@ -96,18 +97,36 @@ Result<goodput::StageInput> stage_input(const Home& home, const StageForecast& f
     return input;
 }
 
-// The parts of a step that are no compute, for the waterfall.
-std::vector<goodput::StepShare> step_shares(const cost::StepCost& step) {
-    const auto share = [&](std::initializer_list<cost::Part> parts) {
-        double seconds = 0.0;
-        for (const auto part : parts) seconds += step.parts[static_cast<std::size_t>(part)];
-        return std::max(0.0, seconds / step.step_s);
-    };
+// The parts of training that are no compute, for the waterfall: of each stage's best plan, by the
+// time that the stage trains.
+std::vector<goodput::StepShare> step_shares(const std::vector<StageForecast>& stages,
+                                            const std::vector<goodput::StageInput>& inputs) {
     using cost::Part;
-    return {{"bubble", share({Part::kBubble})},
-            {"exposed_communication",
-             share({Part::kTp, Part::kCp, Part::kEp, Part::kFsdp, Part::kPp, Part::kDp})},
-            {"host", share({Part::kHost, Part::kOverhead})}};
+    struct Row {
+        const char* name;
+        std::vector<Part> parts;
+    };
+    const std::vector<Row> rows{
+        {"bubble", {Part::kBubble}},
+        {"exposed_communication",
+         {Part::kTp, Part::kCp, Part::kEp, Part::kFsdp, Part::kPp, Part::kDp}},
+        {"host", {Part::kHost, Part::kOverhead}}};
+    double all_s = 0.0;
+    std::vector<double> seconds(rows.size(), 0.0);
+    for (std::size_t i = 0; i < stages.size(); ++i) {
+        const cost::StepCost& step = stages[i].search.plans.front().cost;
+        const double steps =
+            inputs[i].steps > 0.0 ? inputs[i].steps : inputs[i].tokens / inputs[i].tokens_per_step;
+        const double trained_s = steps * (inputs[i].step_s.mid - inputs[i].rollout_s);
+        all_s += trained_s;
+        for (std::size_t r = 0; r < rows.size(); ++r)
+            for (const Part part : rows[r].parts)
+                seconds[r] += trained_s * step.parts[static_cast<std::size_t>(part)] / step.step_s;
+    }
+    std::vector<goodput::StepShare> shares;
+    for (std::size_t r = 0; r < rows.size(); ++r)
+        shares.push_back({rows[r].name, all_s > 0.0 ? std::max(0.0, seconds[r] / all_s) : 0.0});
+    return shares;
 }
 
 template <typename Q>
@@ -240,12 +259,39 @@ void add_campaign(goodput::ProjectionInput& input, const Situation& situation, s
         static_cast<double>(model::count_parameters(situation.architecture).total);
     input.beliefs.checkpoint_bytes =
         goodput::certain(parameters * kCheckpointBytesPerParameter, "parameters x 14 bytes");
-    if (spec.checkpoint_bandwidth) {
-        input.beliefs.write_bytes_per_s =
-            goodput::certain(spec.checkpoint_bandwidth->count, "campaign");
-    }
     if (spec.restart_time)
         input.beliefs.restart_s = goodput::certain(spec.restart_time->count, "campaign");
+}
+
+// A belief about the storage of the whole job cannot exceed what its devices write or read when
+// each does as much as one alone was measured to.
+void cap(goodput::Uncertain& belief, const catalog::Figure<BytesPerSecond>& per_device,
+         std::int64_t devices) {
+    if (!per_device.known()) return;
+    const double most = per_device.value->count * static_cast<double>(devices);
+    if (most < belief.mid) belief.kind = goodput::Kind::kMeasured;
+    for (double* end : {&belief.low, &belief.mid, &belief.high}) *end = std::min(*end, most);
+    belief.source = fmt::format(
+        "{} devices at {:.3g} GB/s each (measured: {}) are {:.4g} GB/s at "
+        "most; {}",
+        devices, per_device.value->count / 1e9, per_device.source, most / 1e9, belief.source);
+}
+
+void add_storage(goodput::ProjectionInput& input, const catalog::Chip& chip,
+                 const FleetSpec& spec) {
+    goodput::Beliefs& beliefs = input.beliefs;
+    if (spec.checkpoint_bandwidth) {
+        beliefs.write_bytes_per_s = goodput::certain(spec.checkpoint_bandwidth->count, "campaign");
+    } else {
+        cap(beliefs.write_bytes_per_s, chip.checkpoint_write_per_device, spec.count);
+    }
+    cap(beliefs.read_bytes_per_s, chip.checkpoint_read_per_device, spec.count);
+}
+
+// What a soak of these chips saw, as `calibrate` writes it into their file.
+goodput::SoakEvidence soak_of(const catalog::Chip& chip) {
+    if (!chip.soak_time.known() || !chip.soak_failures.known()) return {};
+    return {*chip.soak_failures.value, chip.soak_time.value->count / kSecondsPerHour};
 }
 
 // Prices of both fleets, and the tariff that whoever buys chips also pays.
@@ -294,13 +340,20 @@ Result<goodput::ProjectionInput> projection_input(const Home& home, const Situat
     const auto own = defaults_for(home, platform(used->first));
     if (!own) return own.error();
     input->failure = own->failure;
+    input->soak = soak_of(situation.fleets[used->first].chip);
     if (used->second) {
         const auto other = defaults_for(home, platform(*used->second));
         if (!other) return other.error();
         const FleetSpec& spec = situation.campaign.fleets[*used->second];
-        input->second = goodput::SecondFleet{
-            spec.name, spec.count, spec.chips_per_node, spec.spare_nodes, other->failure, {},
-            {},        {}};
+        input->second = goodput::SecondFleet{spec.name,
+                                             spec.count,
+                                             spec.chips_per_node,
+                                             spec.spare_nodes,
+                                             other->failure,
+                                             {},
+                                             {},
+                                             {},
+                                             soak_of(situation.fleets[*used->second].chip)};
     }
     for (const auto& stage : stages) {
         auto entry = stage_input(home, stage, situation, book);
@@ -309,8 +362,9 @@ Result<goodput::ProjectionInput> projection_input(const Home& home, const Situat
         entry->loose_fleet = used->number_of(stage.rollout_fleet);
         input->stages.push_back(*std::move(entry));
     }
-    input->step_shares = step_shares(stages.front().search.plans.front().cost);
+    input->step_shares = step_shares(stages, input->stages);
     add_campaign(*input, situation, used->first);
+    add_storage(*input, situation.fleets[used->first].chip, situation.campaign.fleets[used->first]);
     add_money(*input, situation, *used);
     return input;
 }
@@ -322,7 +376,8 @@ Result<goodput::Projection> forecast_months(const Home& home, const Situation& s
                                             int histories) {
     auto input = projection_input(home, situation, book, stages);
     if (!input) return input.error();
-    input->soak = measured.soak;
+    input->soak.failures += measured.soak.failures;
+    input->soak.device_hours += measured.soak.device_hours;
     input->blockers = measured.blockers;
     input->seed = seed;
     input->histories_per_draw = std::max(1, histories / input->belief_draws);

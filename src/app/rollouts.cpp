@@ -31,21 +31,22 @@ goodput::Uncertain belief_of(const serving::Rollout& found, const Stage& stage) 
         stage.response_tokens_max > 0 ? found.width : std::hypot(found.width, kLongestWidth);
     const std::string how = fmt::format("answers as {}, {:.3g} at once in a group",
                                         serving::describe(found.layout), found.sequences);
-    const double waiting = found.waiting_s;
-    const double carrying = found.carrying_s;
+    const auto updates = static_cast<double>(stage.updates_per_rollout);
+    const double waiting = found.waiting_s / updates;
+    const double carrying = found.carrying_s / updates;
     switch (stage.rollout) {
         case Rollout::kPartial:
             return {carrying * std::exp(-inner), carrying, carrying * std::exp(inner),
                     goodput::Kind::kPublished, how + ", unfinished ones carried on"};
         case Rollout::kSynchronous:
             return {waiting * std::exp(-outer), waiting, waiting * std::exp(outer),
-                    goodput::Kind::kGuessed, how + ", every update waits for its longest"};
+                    goodput::Kind::kGuessed, how + ", every rollout waits for its longest"};
         case Rollout::kNotSaid: break;
     }
     const double low = std::min(waiting, carrying);
     return {low * std::exp(-inner), std::sqrt(waiting * carrying), waiting * std::exp(outer),
             goodput::Kind::kGuessed,
-            how + "; whether updates wait for their longest answer is not said"};
+            how + "; whether rollouts wait for their longest answer is not said"};
 }
 
 Result<goodput::Uncertain> rollout_belief(const Home& home, const Situation& situation,
@@ -55,7 +56,8 @@ Result<goodput::Uncertain> rollout_belief(const Home& home, const Situation& sit
     if (!level) return level.error();
     serving::RolloutQuestion question;
     question.answers = static_cast<double>(stage.prompts_per_update) *
-                       static_cast<double>(stage.samples_per_prompt);
+                       static_cast<double>(stage.samples_per_prompt) *
+                       static_cast<double>(stage.updates_per_rollout);
     question.prompt_tokens = static_cast<double>(std::max<std::int64_t>(1, stage.prompt_tokens));
     question.lengths.mean_tokens = static_cast<double>(stage.response_tokens);
     if (stage.response_tokens_max > 0) {

@@ -10,7 +10,8 @@
 
 namespace ascertain::app {
 
-// Seconds that `fleet` writes one update's answers of a grpo stage, by the serving model. Where the
+// Seconds that `fleet` writes one update's answers of a grpo stage, by the serving model; the share
+// of one update where the answers of several are written at once. Where the
 // campaign does not say whether updates wait for their longest answer, the belief goes from not
 // waiting to waiting. docs/formulas.md#rollout-time. Errors: kUnknownValue for a number that the
 // catalog lacks; kBadInput when the model cannot be served on the fleet.

@@ -2,6 +2,7 @@
 // here depends on a device.
 #pragma once
 
+#include <filesystem>
 #include <string>
 #include <vector>
 
@@ -13,12 +14,25 @@
 
 namespace ascertain::app {
 
+// Chip and network files of the user's own, as paths that open from here.
+struct OwnFiles {
+    std::vector<std::filesystem::path> chips;
+    std::vector<std::filesystem::path> networks;
+};
+
+// The id that such a file declares itself, by which the catalog then knows it.
+[[nodiscard]] Result<std::string> id_of_chip_file(const std::string& path);
+[[nodiscard]] Result<std::string> id_of_network_file(const std::string& path);
+// Whether a campaign's or a flag's word for a chip or network is such a file.
+[[nodiscard]] bool is_own_file(const std::string& name);
+
 struct Situation {
     Campaign campaign;
     std::string campaign_text;
     std::string config_text;  // the Hugging Face config.json
     model::Architecture architecture;
     catalog::Catalog catalog;
+    OwnFiles own;                        // in the catalog beside ours
     std::vector<catalog::Fleet> fleets;  // in the order of campaign.fleets
 };
 

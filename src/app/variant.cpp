@@ -8,14 +8,12 @@
 #include <filesystem>
 #include <limits>
 
-#include "app/files.hpp"
 #include "predict/catalog/load.hpp"
 
 namespace ascertain::app {
 namespace fs = std::filesystem;
 namespace {
 
-constexpr std::size_t kChipBytesMax = 1u << 20;
 constexpr std::int64_t kCountMax = 100'000'000;
 constexpr std::string_view kMixers = "+^~";
 
@@ -58,33 +56,39 @@ Result<ChipCount> parse_part(std::string_view part, std::string_view text) {
     return result;
 }
 
-bool is_file(const std::string& chip) {
-    return chip.ends_with(".toml");
-}
-
-// A chip file is looked for where the command was given, then beside the campaign.
-std::string chip_path(const std::string& named, const Situation& base) {
+// A file is looked for where the command was given, then beside the campaign.
+std::string own_path(const std::string& named, const Situation& base) {
     if (fs::exists(named)) return named;
     return (fs::path(base.campaign.path).parent_path() / named).string();
 }
 
-// The id of a chip of the catalog or of a file of the user's own, which then is in the catalog.
-Result<std::string> add_chip(const Home& home, const Situation& base, Situation& varied,
-                             const std::string& named) {
-    if (!is_file(named)) {
-        const auto found = varied.catalog.find_chip(named);
-        if (!found) return Error{found.error().code, found.error().message, "--chips"};
-        return found->id;
+// The ids of what a part names, files of the user's own among them, which then are in the catalog.
+Result<ChipCount> add_own(const Home& home, const Situation& base, Situation& varied,
+                          ChipCount part) {
+    const bool own_chip = is_own_file(part.chip);
+    const bool own_network = is_own_file(part.network);
+    if (own_chip) {
+        varied.own.chips.emplace_back(own_path(part.chip, base));
+        auto id = id_of_chip_file(varied.own.chips.back().string());
+        if (!id) return id.error();
+        part.chip = *std::move(id);
     }
-    const std::string path = chip_path(named, base);
-    const auto text = read_file(path, kChipBytesMax);
-    if (!text) return text.error();
-    const auto chip = catalog::parse_chip(*text, path);
-    if (!chip) return chip.error();
-    auto known = catalog::load_catalog(home.root + "/data", {fs::path(path)});
-    if (!known) return known.error();
-    varied.catalog = *std::move(known);
-    return chip->id;
+    if (own_network) {
+        varied.own.networks.emplace_back(own_path(part.network, base));
+        auto id = id_of_network_file(varied.own.networks.back().string());
+        if (!id) return id.error();
+        part.network = *std::move(id);
+    }
+    if (own_chip || own_network) {
+        auto known =
+            catalog::load_catalog(home.root + "/data", varied.own.chips, varied.own.networks);
+        if (!known) return known.error();
+        varied.catalog = *std::move(known);
+    }
+    const auto found = varied.catalog.find_chip(part.chip);
+    if (!found) return Error{found.error().code, found.error().message, "--chips"};
+    part.chip = found->id;
+    return part;
 }
 
 // The scale-out network whose rate is nearest to what the chip's ports carry; among equals Ethernet
@@ -124,7 +128,8 @@ std::int64_t whole_nodes(double chips, std::int64_t chips_per_node) {
 }
 
 Result<FleetSpec> fleet_for(const Situation& base, const catalog::Catalog& known,
-                            const ChipCount& part, const std::string& chip, double share) {
+                            const ChipCount& part, double share) {
+    const std::string& chip = part.chip;
     const FleetSpec& first = base.campaign.fleets.front();
     const FleetSpec* named = named_in(base, chip);
     FleetSpec spec = named != nullptr ? *named : first;
@@ -215,11 +220,11 @@ Result<Situation> vary(const Home& home, const Situation& base, const Variant& v
     varied.campaign.fleets.clear();
     varied.fleets.clear();
     const bool halves = variant.mixing == Mixing::kByShare;
-    for (const ChipCount& part : variant.parts) {
-        auto chip = add_chip(home, base, varied, part.chip);
-        if (!chip) return chip.error();
-        const double share = delivered * (halves && part.count == 0 ? 0.5 : 1.0);
-        auto spec = fleet_for(base, varied.catalog, part, *chip, share);
+    for (const ChipCount& named : variant.parts) {
+        const auto part = add_own(home, base, varied, named);
+        if (!part) return part.error();
+        const double share = delivered * (halves && part->count == 0 ? 0.5 : 1.0);
+        auto spec = fleet_for(base, varied.catalog, *part, share);
         if (!spec) return spec.error();
         spec->name = varied.campaign.fleets.empty() ? "first" : "second";
         varied.campaign.fleets.push_back(*std::move(spec));

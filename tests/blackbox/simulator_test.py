@@ -116,6 +116,50 @@ class Simulator(Case):
             self.assertTrue(row["refused_because"], row["id"])
         self.assertEqual(document["summary"]["all"]["count"], 1)
 
+    def projected(self, *changes):
+        result = run("simulate", self.campaign(*changes), "--histories", "96", "--format", "json", timeout=300)
+        self.assertEqual(result.returncode, 0, result.stderr)
+        document = json.loads(result.stdout)
+        self.assertEqual(faults("projection", document), [])
+        return document, {entry["name"]: entry for entry in document["provenance"]}
+
+    def test_what_calibrate_writes_into_chip_and_network_files_reaches_the_months(self):
+        measured = 'kind = "measured", source = "here"'
+        chip = (SOURCE / "data/chips/ascend-910b2.toml").read_text()
+        self.write("mine.toml", chip.replace("[reliability]\n", "[checkpoint]\n"
+                   f'write_per_device = {{ value = 0.002, unit = "GB/s", {measured} }}\n'
+                   f'read_per_device = {{ value = 0.003, unit = "GB/s", {measured} }}\n[reliability]\n'
+                   f'soak_device_hours = {{ value = 1e6, unit = "h", {measured} }}\n'
+                   f'soak_failures = {{ value = 1, unit = "count", {measured} }}\n'))
+        network = (SOURCE / "data/networks/roce-200.toml").read_text()
+        self.write("net.toml", network.replace("value = 25,", "value = 2.5,"))
+        before, rests_on = self.projected()
+        after, now = self.projected(('chip = "ascend-910b2" ', 'chip = "mine.toml" '))
+        self.assertEqual(now["failure_rate"]["kind"], "measured")
+        self.assertIn("1 failures in 1e+06 device-hours of soak", now["failure_rate"]["source"])
+        self.assertLess(now["failure_rate"]["high"], rests_on["failure_rate"]["low"])
+        self.assertLess(after["failure_prior_share"], 0.2)
+        # 8,192 devices at 2 MB/s each are 16.4 GB/s, whatever storage could take.
+        self.assertAlmostEqual(now["write_bytes_per_s"]["value"], 8192 * 2e6)
+        self.assertAlmostEqual(now["read_bytes_per_s"]["high"], 8192 * 3e6)
+        self.assertEqual(now["write_bytes_per_s"]["kind"], "measured")
+        # Ports of a tenth of the rate: a slower step.
+        _, slower = self.projected(('network = "roce-200"', 'network = "net.toml"'))
+        self.assertGreater(slower["step_s.pretrain"]["value"], 1.2 * rests_on["step_s.pretrain"]["value"])
+        self.write("net.toml", network.replace("value = 25,", "value = -25,"))
+        self.assert_refused(run("simulate", self.campaign(('network = "roce-200"', 'network = "net.toml"'))), 65,
+                            "net.toml")
+        rows = json.loads(run("compare", self.campaign(), "--chips", "ascend-910b2,ascend-910b2@" + str(
+            self.write("fast.toml", network.replace("value = 25,", "value = 250,"))), "--histories", "96",
+            "--format", "json", timeout=300).stdout)["rows"]
+        steps = [row["stages"][0]["trained_by"][0]["step_s"] for row in rows]
+        self.assertLess(steps[1], 0.95 * steps[0])
+
+    def test_calibrate_refuses_what_is_no_evidence(self):
+        self.assert_refused(run("calibrate", self.folder / "none", "--chip", "ascend-910b2"), 74)
+        self.assert_refused(run("calibrate", "--chip", "ascend-910b2"), 64, "--from-runs")
+        self.assert_refused(run("calibrate", "--from-runs", "x.json", "--network", "roce-200"), 64, "--from-runs")
+
     def test_calibrate_learns_a_new_framework_from_three_runs_and_says_which(self):
         rows = self.runs("dgxc-v250201-llama70b-bf16-64", "dgxc-v250201-llama70b-bf16-128",
                          "dgxc-v250201-llama70b-bf16-256", "dgxc-v250201-llama70b-bf16-2048")
@@ -255,14 +299,14 @@ class Simulator(Case):
     def test_rollouts_that_carry_on_finish_sooner(self):
         days = {}
         for how in ("partial", "synchronous"):
-            campaign = self.campaign(("response_tokens = 12000", f'response_tokens = 12000\nrollout = "{how}"'))
+            campaign = self.campaign(("updates_per_rollout", f'rollout = "{how}"\nupdates_per_rollout'))
             result = run("simulate", campaign, "--histories", "96", "--format", "json")
             self.assertEqual(result.returncode, 0, result.stderr)
             steps = {entry["name"]: entry for entry in json.loads(result.stdout)["provenance"]}["step_s.grpo"]
-            days[how] = steps["value"] * 8000 / 86400
-        # 8,000 updates of answers of 12,000 tokens, 10 to 60 ms a token, the longest three times as long.
-        self.assertGreater(days["partial"], 8000 * 12000 * 0.010 / 86400)
-        self.assertLess(days["synchronous"], 8000 * 36000 * 0.060 / 86400)
+            days[how] = steps["value"] * 10400 / 86400
+        # 650 times answers of 6,000 tokens, 10 to 60 ms a token, the longest of 32,768, and the training after them.
+        self.assertGreater(days["partial"], 650 * 6000 * 0.010 / 86400)
+        self.assertLess(days["synchronous"], (650 * 32768 * 0.060 + 10400 * 20) / 86400)
         self.assertLess(days["partial"], days["synchronous"])
 
     def test_score_serving_predicts_published_figures_inside_its_interval(self):

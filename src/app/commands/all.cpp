@@ -111,14 +111,20 @@ std::span<const Command> commands() {
                 "Fitted rows are marked: their errors say little. docs/validation.md shows the "
                 "rest.",
                 &declare_score},
-        Command{"calibrate", "Turn a run's evidence into a chip file marked measured",
-                "Examples:\n"
-                "  ascertain calibrate DIR --chip ascend-910b2 --out mine.toml\n"
-                "  ascertain calibrate --from-runs runs.json --out constants.toml   three measured "
-                "steps of a new die or framework\n"
-                "  ascertain plan my.toml --constants constants.toml\n"
-                "  ascertain compare my.toml --chips mine.toml,ascend-910b2",
-                &declare_calibrate},
+        Command{
+            "calibrate", "Turn evidence into a chip or network file marked measured",
+            "Examples:\n"
+            "  ascertain calibrate DIR --chip ascend-910b2 --out mine.toml\n"
+            "  ascertain calibrate ops links soak trial --chip ascend-910b2 --out mine.toml\n"
+            "  ascertain calibrate links --chip ascend-910b2 --network roce-200 --out net.toml\n"
+            "  ascertain calibrate --from-runs runs.json --out constants.toml   three measured "
+            "steps of a new die or framework\n"
+            "  ascertain plan my.toml --constants constants.toml\n"
+            "  ascertain compare my.toml --chips mine.toml@net.toml,ascend-910b2\n"
+            "It takes matrix products and memory (ops), bus bandwidth and latency (links), "
+            "checkpoint rates (trial.resume),\n"
+            "failures in so many device-hours (soak).",
+            &declare_calibrate},
         Command{"prove", "Arm every catalogued defect in a simulated chip: which check catches it",
                 "Examples:\n  ascertain prove\n  ascertain prove --only @race --profile quick\n"
                 "  ascertain prove --defects my.toml --format json\n"

@@ -58,9 +58,9 @@ void print_answer(const Terminal& terminal, const goodput::Projection& projectio
     terminal.print("Interruptions per day: " + range(projection.interruptions_per_day, "", 1.0));
 }
 
-Table waterfall(const goodput::Projection& projection) {
-    Table table{{{"name", "where the wall time goes", false}, {"ratio", "share", true}}, {}};
-    for (const auto& part : projection.waterfall) {
+Table shares(std::string title, const std::vector<goodput::WaterfallPart>& parts) {
+    Table table{{{"name", std::move(title), false}, {"ratio", "share", true}}, {}};
+    for (const auto& part : parts) {
         table.rows.push_back(
             {cell(part.name), cell(fmt::format("{:.1f} %", 100 * part.ratio), part.ratio)});
     }
@@ -116,7 +116,10 @@ void print(const Terminal& terminal, const Situation& situation,
             100 * best.cost.mfu_ratio));
     }
     print_answer(terminal, projection);
-    terminal.print("\n" + to_text(waterfall(projection), Format::kTable));
+    terminal.print(
+        "\n" + to_text(shares("where the wall time goes", projection.waterfall), Format::kTable));
+    terminal.print(to_text(shares("work done twice and time down, by cause", projection.lost_to),
+                           Format::kTable));
     terminal.print(to_text(must_be_true(projection), Format::kTable));
     terminal.print("What it rests on:\n" + to_text(provenance(projection), Format::kTable));
 }

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <functional>
 #include <initializer_list>
 #include <limits>
 
@@ -139,6 +140,30 @@ std::string waterfall(const Json& projection) {
     }
     if (!useful.empty()) {
         html += bar_row("useful", useful, "useful", begin, std::min(useful_ratio, 1.0 - begin));
+    }
+    return html + std::string(kBarsEnd);
+}
+
+// The same losses by what caused them, the largest first.
+std::string lost_to(const Json& projection) {
+    const Json& parts = member(member(projection, "goodput"), "lost_to");
+    if (!parts.is_array() || parts.empty()) return {};
+    std::vector<std::pair<double, std::string>> causes;
+    double all = 0.0;
+    for (const Json& part : parts) {
+        const double ratio = first_number(part, {"ratio"}).value_or(0.0);
+        if (ratio <= 0.0) continue;
+        causes.emplace_back(ratio, first_text(part, {"name"}));
+        all += ratio;
+    }
+    if (causes.empty()) return {};
+    std::ranges::stable_sort(causes, std::greater<>(), &std::pair<double, std::string>::first);
+    std::string html =
+        bars_head("Work done twice and time down, by cause", "Cause", "Of wall time");
+    for (auto& [ratio, name] : causes) {
+        std::ranges::replace(name, '_', ' ');
+        html += bar_row(escaped(name.empty() ? "unnamed" : name, 80),
+                        fmt::format("{:.2f} %", ratio * 100.0), "loss", 0.0, ratio / all);
     }
     return html + std::string(kBarsEnd);
 }
@@ -296,8 +321,8 @@ std::string finishing_pictures(const Material& material) {
                               "s"));
     if (material.projection != nullptr)
         fact("From", record_link(material, material.projection->id()));
-    html += "</dl>\n<div class=\"columns\"><div>" + waterfall(projection) + "</div><div>" +
-            tornado(projection) + "</div></div>\n";
+    html += "</dl>\n<div class=\"columns\"><div>" + waterfall(projection) + lost_to(projection) +
+            "</div><div>" + tornado(projection) + "</div></div>\n";
     return html + date_histogram(projection) + timeline_picture(projection) +
            must_be_true(projection) + provenance(projection);
 }

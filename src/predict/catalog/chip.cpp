@@ -47,9 +47,20 @@ void read_economics(TomlReader& reader, Chip& chip) {
     chip.purchase = reader.quantity<Dollars>(price, "purchase", "dollars", false);
     chip.rental_per_hour = reader.quantity<Dollars>(price, "rental", "dollars_per_hour", false);
     const toml::table& reliability = reader.section("reliability", false);
-    reader.allow(reliability, "reliability", {"device_hours_between_interruptions"});
+    reader.allow(reliability, "reliability",
+                 {"device_hours_between_interruptions", "soak_device_hours", "soak_failures"});
     chip.interruption_interval = reader.quantity<Seconds>(
         reliability, "device_hours_between_interruptions", "seconds", false);
+    chip.soak_time = reader.quantity<Seconds>(reliability, "soak_device_hours", "seconds", false);
+    chip.soak_failures = reader.figure(reliability, "soak_failures", "count", false);
+    if (!reader.failed() && chip.soak_time.known() != chip.soak_failures.known())
+        reader.fail(reliability, "soak_device_hours and soak_failures go together");
+    const toml::table& checkpoint = reader.section("checkpoint", false);
+    reader.allow(checkpoint, "checkpoint", {"write_per_device", "read_per_device"});
+    chip.checkpoint_write_per_device =
+        reader.quantity<BytesPerSecond>(checkpoint, "write_per_device", "bytes_per_second", false);
+    chip.checkpoint_read_per_device =
+        reader.quantity<BytesPerSecond>(checkpoint, "read_per_device", "bytes_per_second", false);
 }
 
 void read_achieved(TomlReader& reader, Chip& chip) {
@@ -123,6 +134,7 @@ Result<Chip> parse_chip(std::string_view text, std::string_view name) {
                   "power",
                   "price",
                   "reliability",
+                  "checkpoint",
                   "bf16_matmul_achieved",
                   "planning_defaults",
                   "software",

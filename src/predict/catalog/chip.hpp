@@ -70,6 +70,13 @@ struct Chip {
     Figure<Dollars> rental_per_hour;
     // Device-hours between interruptions: divide by the number of devices for a fleet's figure.
     Figure<Seconds> interruption_interval;
+    // What a soak of such devices saw, in all of their hours together (`ascertain calibrate`).
+    Figure<Seconds> soak_time;
+    Figure<double> soak_failures;
+    // One device's worker writing and reading a checkpoint alone: so many of them can at most do as
+    // many times as much together.
+    Figure<BytesPerSecond> checkpoint_write_per_device;
+    Figure<BytesPerSecond> checkpoint_read_per_device;
 
     AchievedMatmul achieved;
     PlanningDefaults planning;

@@ -44,7 +44,8 @@ Result<std::vector<SourceText>> read_folder(const fs::path& folder) {
 
 }  // namespace
 
-Result<Catalog> load_catalog(const fs::path& data, const std::vector<fs::path>& own_chips) {
+Result<Catalog> load_catalog(const fs::path& data, const std::vector<fs::path>& own_chips,
+                             const std::vector<fs::path>& own_networks) {
     Result<std::vector<SourceText>> chips = read_folder(data / "chips");
     if (!chips) return chips.error();
     Result<std::vector<SourceText>> networks = read_folder(data / "networks");
@@ -53,6 +54,11 @@ Result<Catalog> load_catalog(const fs::path& data, const std::vector<fs::path>& 
         Result<SourceText> text = read_file(path);
         if (!text) return text.error();
         chips->push_back(std::move(text).value());
+    }
+    for (const fs::path& path : own_networks) {
+        Result<SourceText> text = read_file(path);
+        if (!text) return text.error();
+        networks->push_back(std::move(text).value());
     }
     return Catalog::from_texts(*chips, *networks);
 }

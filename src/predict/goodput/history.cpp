@@ -13,6 +13,12 @@ std::string_view name_of(Share share) {
     return kNames[static_cast<std::size_t>(share)];
 }
 
+std::string_view name_of(Cause cause) {
+    constexpr std::array<std::string_view, kCauses> kNames = {"site", "software_defect",
+                                                              "slow_device", "planned"};
+    return kNames[static_cast<std::size_t>(cause)];
+}
+
 std::string_view name_of(Moment moment) {
     constexpr std::array<std::string_view, 17> kNames = {
         "failed",     "corrupted",   "slowed",     "outage",         "defect",   "detected",

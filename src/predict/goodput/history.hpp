@@ -62,6 +62,16 @@ using Trace = std::vector<TraceRecord>;
 // One line per record: "time_ns moment detail position_ns". Same seed, same bytes, on any machine.
 [[nodiscard]] std::string trace_text(const Trace& trace);
 
+// What a history's time down and its work done twice were lost to, beyond the failure classes.
+enum class Cause : std::uint8_t {
+    kSite,     // the whole site was down
+    kDefect,   // of software
+    kSlow,     // a slow device was evicted
+    kPlanned,  // maintenance, a change of stage, nodes taken back in
+};
+inline constexpr std::size_t kCauses = 4;
+[[nodiscard]] std::string_view name_of(Cause cause);
+
 struct History {
     bool finished = false;                  // false: given up at the horizon or at the event limit
     double wall_s = 0.0;                    // until finished or given up
@@ -73,6 +83,10 @@ struct History {
     bool corrupted_at_end = false;  // finished with a corruption that nobody had found
     std::int64_t defects = 0;
     std::int64_t nodes_repaired = 0;
+    // Work thrown away and time down (detection, spares, restart, debugging, maintenance, outage,
+    // stage change) by cause: of each failure class of the setup, then of each Cause. Adds up to
+    // those shares.
+    std::vector<double> lost_s;
     std::vector<double> stage_end_s;  // wall time at which each stage ended, or the history did
     std::int64_t events = 0;
 };

@@ -92,16 +92,23 @@ Uncertain step_belief(const ProjectionInput& input) {
     return step;
 }
 
-GammaRate posterior_of(const ProjectionInput& input) {
-    return updated(input.failure.rate, input.soak);
+// What is believed of one fleet's failures once its soak is counted.
+GammaRate posterior(const FailurePrior& prior, const SoakEvidence& soak) {
+    return updated(prior.rate, soak);
 }
 
-std::string rate_source(const ProjectionInput& input) {
-    if (input.soak.device_hours <= 0.0) return input.failure.source;
+std::string rate_source(const FailurePrior& prior, const SoakEvidence& soak) {
+    if (soak.device_hours <= 0.0) return prior.source;
     return fmt::format(
-        "{}; {:.0f} failures in {:.0f} device-hours of soak (prior's share {:.0f} %)",
-        input.failure.source, input.soak.failures, input.soak.device_hours,
-        100.0 * prior_share(input.failure.rate, input.soak));
+        "{}; {:.0f} failures in {:.4g} device-hours of soak (prior's share {:.0f} %)", prior.source,
+        soak.failures, soak.device_hours, 100.0 * prior_share(prior.rate, soak));
+}
+
+Uncertain rate_belief(const FailurePrior& prior, const SoakEvidence& soak) {
+    const GammaRate rate = posterior(prior, soak);
+    return {rate.quantile(0.1), rate.quantile(0.5), rate.quantile(0.9),
+            soak.device_hours > prior.rate.b_device_hours ? Kind::kMeasured : prior.kind,
+            rate_source(prior, soak)};
 }
 
 }  // namespace
@@ -120,14 +127,7 @@ std::optional<Uncertain> belief_of(const ProjectionInput& input, Input row) {
     const std::optional<SecondFleet>& second = input.second;
     switch (row) {
         case kStep: return step_belief(input);
-        case kFailureRate: {
-            const GammaRate rate = posterior_of(input);
-            return Uncertain{rate.quantile(0.1), rate.quantile(0.5), rate.quantile(0.9),
-                             input.soak.device_hours > input.failure.rate.b_device_hours
-                                 ? Kind::kMeasured
-                                 : input.failure.kind,
-                             rate_source(input)};
-        }
+        case kFailureRate: return rate_belief(input.failure, input.soak);
         case kDefects: {
             const Uncertain outstanding = widened(input.beliefs.defects_outstanding);
             if (!input.findings.any()) return outstanding;
@@ -139,12 +139,9 @@ std::optional<Uncertain> belief_of(const ProjectionInput& input, Input row) {
         case kPower: return input.beliefs.power_w_per_device;
         case kPowerUsage: return widened(input.beliefs.power_usage_effectiveness);
         case kTariff: return input.beliefs.usd_per_kwh;
-        case kSecondFailureRate: {
+        case kSecondFailureRate:
             if (!second) return std::nullopt;
-            const GammaRate& rate = second->failure.rate;
-            return Uncertain{rate.quantile(0.1), rate.quantile(0.5), rate.quantile(0.9),
-                             second->failure.kind, second->failure.source};
-        }
+            return rate_belief(second->failure, second->soak);
         case kSecondRent: return second ? second->rent_usd_per_device_hour : std::nullopt;
         case kSecondCapex: return second ? second->capex_usd_per_device : std::nullopt;
         case kSecondPower: return second ? second->power_w_per_device : std::nullopt;
@@ -157,9 +154,11 @@ Rows values_at(const ProjectionInput& input, const Rows& scores) {
     for (std::size_t i = 0; i < kInputs; ++i) {
         const auto row = static_cast<Input>(i);
         if (row == kFailureRate) {
-            values[i] = posterior_of(input).quantile(normal_probability(scores[i]));
+            values[i] =
+                posterior(input.failure, input.soak).quantile(normal_probability(scores[i]));
         } else if (row == kSecondFailureRate && input.second) {
-            values[i] = input.second->failure.rate.quantile(normal_probability(scores[i]));
+            values[i] = posterior(input.second->failure, input.second->soak)
+                            .quantile(normal_probability(scores[i]));
         } else if (const auto belief = belief_of(input, row)) {
             values[i] = std::min(value_at(widened(*belief), scores[i]), kRows[i].limit);
         }

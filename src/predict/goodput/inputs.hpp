@@ -82,7 +82,10 @@ using Rows = std::array<double, kInputs>;
 // Optimizer steps of a stage: stated, or tokens / tokens per step, rounded up.
 [[nodiscard]] double steps_of(const StageInput& stage);
 
-// The share of the step in which training waits for links; 0 when nobody said.
+// The share of all work in which answers are written.
+[[nodiscard]] double rollout_share(const ProjectionInput& input);
+
+// The share of the training step (answers left out) that waits for links; 0 when nobody said.
 [[nodiscard]] double communication_share(const ProjectionInput& input);
 
 // By what must_be_true turns the inputs.
@@ -91,6 +94,7 @@ struct Screws {
     double recovery = 1.0;  // detection, hang detection, restart, swap
     double step = 1.0;
     double communication = 1.0;  // the exposed part of the step
+    double rollout = 1.0;        // the part of steps that writes answers
     double checkpoint = 1.0;     // bytes, and the snapshot's stall
     double defects = 1.0;
     double devices = 1.0;

@@ -37,6 +37,10 @@ Result<void> validate_fleets(const ProjectionInput& input, const StageInput& sta
     }
     const std::int64_t there =
         stage.fleet == 0 || !input.second ? input.devices : input.second->devices;
+    if (!(stage.rollout_s >= 0.0 && stage.rollout_s <= stage.step_s.mid)) {
+        return missing("stages." + stage.kind + ".rollout_s",
+                       "must lie between 0 and the step that it is a part of");
+    }
     if (stage.devices > there) {
         return missing("stages." + stage.kind + ".devices",
                        fmt::format("asks for {} devices of a fleet of {}", stage.devices, there));
@@ -99,6 +103,7 @@ Result<void> validate(const ProjectionInput& input) {
             input.second->spare_nodes < 0) {
             return missing("second fleet", "needs devices, devices per node and spares, none < 0");
         }
+        if (auto checked = validate(input.second->soak); !checked) return checked;
     }
     if (auto checked = validate(input.failure.rate); !checked) return checked;
     if (auto checked = validate(input.soak); !checked) return checked;

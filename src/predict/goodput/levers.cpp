@@ -44,6 +44,14 @@ constexpr Lever kLevers[] = {
     {"exposed_communication", "ratio_of_step", false,
      [](const ProjectionInput& input, const Rows&) { return communication_share(input); },
      [](Screws& screws, double better) { screws.communication = 1.0 / better; }},
+    {"rollout_time", "s_per_update", false,
+     [](const ProjectionInput& input, const Rows& v) {
+         double longest_s = 0.0;
+         for (const StageInput& stage : input.stages)
+             longest_s = std::max(longest_s, stage.rollout_s);
+         return longest_s * v[kStep];
+     },
+     [](Screws& screws, double better) { screws.rollout = 1.0 / better; }},
     {"checkpoint_write_time", "s", false,
      [](const ProjectionInput&, const Rows& v) {
          return v[kCheckpointBytes] > 0.0 ? v[kCheckpointBytes] / v[kWriteBandwidth] : 0.0;

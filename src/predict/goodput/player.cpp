@@ -64,6 +64,7 @@ History Player::play(std::uint64_t seed, std::uint64_t index, Trace* trace,
     history_.progress_ratio =
         static_cast<double>(position_) / static_cast<double>(stage_end_.back());
     for (std::size_t i = 0; i < kShares; ++i) history_.share_s[i] = seconds_from_ticks(booked_[i]);
+    for (const Ticks ticks : lost_) history_.lost_s.push_back(seconds_from_ticks(ticks));
     return history_;
 }
 
@@ -89,6 +90,8 @@ void Player::begin(std::uint64_t seed, std::uint64_t index, Trace* trace) {
     trace_ = trace;
     history_ = {};
     booked_ = {};
+    lost_.assign(setup_.failure.classes.size() + kCauses, 0);
+    cause_ = index_of(Cause::kPlanned);
     shrink_factor_ = 1.0;
     position_ = durable_ = 0;
     stage_ = 0;
@@ -168,7 +171,7 @@ void Player::on_failure() {
         phase_ != Phase::kRunning && phase_ != Phase::kRestarting && phase_ != Phase::kStageChange;
     if (down_already) return;  // the sweep after the present trouble finds this one too
     ++history_.interruptions;
-    stop(replaced && failure.nodes_lost > 1.0);
+    stop(replaced && failure.nodes_lost > 1.0, which);
     enter(Phase::kDetecting,
           recovery_ticks(hangs ? setup_.failure.hang_detection_s : failure.detection_s));
 }
@@ -211,7 +214,9 @@ void Player::on_slow_found(std::uint32_t which) {
     const Ticks stall = running() ? stop_planned() : 0;
     std::erase_if(slow_, [which](const Slow& slow) { return slow.id == which; });
     take_node_away(setup_.straggler.repair_s);
-    if (running()) staff(stall);
+    if (!running()) return;
+    cause_ = index_of(Cause::kSlow);
+    staff(stall);
 }
 
 void Player::on_site_outage() {
@@ -219,7 +224,7 @@ void Player::on_site_outage() {
         return;
     note(Moment::kOutage);
     ++history_.interruptions;
-    stop(true);
+    stop(true, index_of(Cause::kSite));
     enter(Phase::kOutage,
           ticks_from_seconds(setup_.failure.site_outage_s * draw_exponential(streams_->site)));
 }
@@ -230,7 +235,7 @@ void Player::on_defect() {
     ++history_.defects;
     ++history_.interruptions;
     note(Moment::kDefect);
-    stop(false);
+    stop(false, index_of(Cause::kDefect));
     const Ticks spoilt =
         ticks_from_seconds(setup_.defect.rollback_s * draw_exponential(streams_->defect));
     roll_back(std::max<Ticks>(0, position_ - spoilt));
@@ -244,7 +249,9 @@ void Player::on_corruption_found(std::uint32_t failure_class) {
     if (!corrupted_at_) return;
     note(Moment::kCorruptionFound);
     const bool was_up = running() || phase_ == Phase::kRestarting;
+    const std::size_t trouble = cause_;
     if (was_up) leave_phase();
+    cause_ = failure_class;
     const double kept_back =
         static_cast<double>(setup_.checkpoint.retained) * static_cast<double>(interval_);
     const Ticks grid = static_cast<double>(position_ - *corrupted_at_) <= kept_back
@@ -253,7 +260,10 @@ void Player::on_corruption_found(std::uint32_t failure_class) {
     roll_back(*corrupted_at_ / grid * grid);
     corrupted_at_.reset();
     take_node_away(setup_.failure.classes[failure_class].repair_s);
-    if (!was_up) return;
+    if (!was_up) {
+        cause_ = trouble;  // the run is down for another reason still
+        return;
+    }
     ++history_.interruptions;
     staff(0);
 }
@@ -262,6 +272,7 @@ void Player::on_maintenance() {
     engine_.schedule(ticks_from_seconds(setup_.maintenance.interval_s), kMaintenanceDue, 0);
     if (!running()) return;
     note(Moment::kMaintenance);
+    cause_ = index_of(Cause::kPlanned);
     const Ticks stall = stop_planned();
     enter(Phase::kMaintenance, stall + ticks_from_seconds(setup_.maintenance.duration_s));
 }
@@ -275,6 +286,7 @@ void Player::on_repaired(std::size_t of) {
         leave_phase();
         staff(0);
     } else if (running() && missing_[of] > 0) {
+        cause_ = index_of(Cause::kPlanned);
         staff(stop_planned());  // grow back
     }
 }
@@ -312,6 +324,7 @@ void Player::on_stage_end() {
     }
     ++stage_;
     loose_away_ = 0;
+    cause_ = index_of(Cause::kPlanned);
     enter(Phase::kStageChange, ticks_from_seconds(setup_.stage_change_s));
 }
 

@@ -83,7 +83,12 @@ private:
     void train();                // anew from `position_`, until something happens
     void go_on();                // within a stretch of training, at a new pace
     void account_training();     // moves `position_` and `durable_` to now
-    void stop(bool persistent);  // an unplanned stop of training: rolls back
+    // An unplanned stop of training: rolls back. Until the next one, what is lost is lost to
+    // `cause`.
+    void stop(bool persistent, std::size_t cause);
+    [[nodiscard]] std::size_t index_of(Cause cause) const {
+        return setup_.failure.classes.size() + static_cast<std::size_t>(cause);
+    }
     Ticks stop_planned();        // a planned one: a checkpoint first, whose stall it returns
     void roll_back(Ticks target);
     void enter(Phase phase, Ticks duration);
@@ -94,6 +99,10 @@ private:
     void update_rates();
     void note(Moment moment, std::int32_t detail = -1);
     void book(Share share, Ticks ticks) { booked_[static_cast<std::size_t>(share)] += ticks; }
+    void book_lost(Share share, Ticks ticks) {
+        book(share, ticks);
+        lost_[cause_] += ticks;
+    }
 
     [[nodiscard]] bool is_hopeless(Ticks horizon) const;
     [[nodiscard]] double infant_factor() const;
@@ -117,6 +126,8 @@ private:
     Trace* trace_ = nullptr;
     History history_;
     std::array<Ticks, kShares> booked_{};
+    std::vector<Ticks> lost_;  // by cause
+    std::size_t cause_ = 0;    // of the present trouble
 
     Phase phase_ = Phase::kRunning;
     Ticks phase_since_ = 0;

@@ -62,8 +62,9 @@ void Player::account_training() {
     position_ += work;
 }
 
-void Player::stop(bool persistent) {
+void Player::stop(bool persistent, std::size_t cause) {
     leave_phase();
+    cause_ = cause;
     const bool from_storage = persistent && setup_.checkpoint.mode == CheckpointMode::kInMemory;
     roll_back(from_storage ? persistent_position() : durable_);
 }
@@ -79,7 +80,7 @@ Ticks Player::stop_planned() {
 void Player::roll_back(Ticks target) {
     target = std::min(target, position_);
     book(Share::kUseful, target - position_);
-    book(Share::kRework, position_ - target);
+    book_lost(Share::kRework, position_ - target);
     position_ = target;
     durable_ = std::min(durable_, target);
     // The device that corrupts is still there, so what is done again is corrupt again.
@@ -111,13 +112,13 @@ void Player::leave_phase() {
     const Ticks passed = engine_.now() - phase_since_;
     switch (phase_) {
         case Phase::kRunning: account_training(); break;
-        case Phase::kDetecting: book(Share::kDetection, passed); break;
-        case Phase::kWaiting: book(Share::kSpares, passed); break;
-        case Phase::kRestarting: book(Share::kRestart, passed); break;
-        case Phase::kDebugging: book(Share::kDebugging, passed); break;
-        case Phase::kMaintenance: book(Share::kMaintenance, passed); break;
-        case Phase::kOutage: book(Share::kOutage, passed); break;
-        case Phase::kStageChange: book(Share::kStageChange, passed); break;
+        case Phase::kDetecting: book_lost(Share::kDetection, passed); break;
+        case Phase::kWaiting: book_lost(Share::kSpares, passed); break;
+        case Phase::kRestarting: book_lost(Share::kRestart, passed); break;
+        case Phase::kDebugging: book_lost(Share::kDebugging, passed); break;
+        case Phase::kMaintenance: book_lost(Share::kMaintenance, passed); break;
+        case Phase::kOutage: book_lost(Share::kOutage, passed); break;
+        case Phase::kStageChange: book_lost(Share::kStageChange, passed); break;
         case Phase::kOver: break;
     }
     phase_since_ = engine_.now();

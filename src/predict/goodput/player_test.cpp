@@ -52,6 +52,45 @@ RunSetup eventful_run() {
     return setup;
 }
 
+TEST(Player, EveryLossHasOneCause) {
+    Player player(eventful_run());
+    for (std::uint64_t i = 0; i < 50; ++i) {
+        const History history = player.play(5, i);
+        double by_share = 0.0;
+        for (const Share share :
+             {Share::kRework, Share::kDetection, Share::kSpares, Share::kRestart, Share::kDebugging,
+              Share::kMaintenance, Share::kOutage, Share::kStageChange}) {
+            by_share += share_of(history, share);
+        }
+        const double by_cause = std::accumulate(history.lost_s.begin(), history.lost_s.end(), 0.0);
+        EXPECT_NEAR(by_cause, by_share, 1e-3);
+    }
+}
+
+TEST(Player, WhatOneCauseCostsIsBookedOnIt) {
+    // Only software defects stop this run, only one class fails in that one.
+    RunSetup defects = quiet_run(10.0 * kDay);
+    defects.defect = {8.0, 0.5 / kDay, kHour, 0.0, 0.0};
+    RunSetup failing = plain_run(10.0 * kDay, kDay, 10.0, 1800.0, 300.0);
+    failing.failure.classes = {{.name = "never", .share = 0.0}, {.name = "always", .share = 1.0}};
+    const History one = Player(defects).play(3, 0);
+    const History other = Player(failing).play(3, 0);
+    const auto lost_to = [](const History& history, std::size_t classes, Cause cause) {
+        return history.lost_s[classes + static_cast<std::size_t>(cause)];
+    };
+    ASSERT_GT(one.defects, 0);
+    EXPECT_NEAR(lost_to(one, 0, Cause::kDefect),
+                share_of(one, Share::kDebugging) + share_of(one, Share::kRestart) +
+                    share_of(one, Share::kRework),
+                1e-6);
+    ASSERT_GT(other.interruptions, 0);
+    EXPECT_EQ(other.lost_s[0], 0.0);
+    EXPECT_NEAR(other.lost_s[1],
+                share_of(other, Share::kRestart) + share_of(other, Share::kRework) +
+                    share_of(other, Share::kDetection),
+                1e-6);
+}
+
 TEST(Player, EveryNanosecondBelongsToOneShare) {
     const RunSetup setup = eventful_run();
     ASSERT_TRUE(validate(setup).ok()) << validate(setup).error().text();

@@ -24,7 +24,7 @@ constexpr double kEventBudget =
 constexpr int kTornadoDivisor = 48;
 constexpr int kLeverDivisor = 24;
 constexpr double kTornadoSets = 2.0 * static_cast<double>(kRent);  // two ends of each bar
-constexpr double kLeverSets = 84.0;  // seven levers, a dozen trials each
+constexpr double kLeverSets = 96.0;  // eight levers, a dozen trials each
 constexpr int kHistogramBins = 40;
 constexpr std::size_t kTraceMax = 2000;
 constexpr std::uint64_t kTypicalFrom = 33;  // odd: one of them is the middle
@@ -38,6 +38,7 @@ struct Outcomes {
     std::vector<double> interruptions_per_day;
     std::vector<double> probability;      // of the deadline, one per draw
     std::array<double, kShares> share{};  // mean of the wall time
+    std::vector<double> lost;             // the same, by cause
     double corrupted = 0.0;
     double finished = 0.0;
 };
@@ -67,15 +68,20 @@ Effort effort_for(const ProjectionInput& input, const std::vector<Rows>& scores,
             each(kLeverSets, std::max(8, all / kLeverDivisor))};
 }
 
+// Sums over the histories of one draw.
+struct DrawSums {
+    std::array<double, kShares> share{};
+    std::vector<double> lost;
+    double finished = 0.0;
+    double corrupted = 0.0;
+};
+
 void play_draw(const ProjectionInput& input, const Rows& scores, int draw, int histories,
-               double horizon_s, Outcomes& outcomes,
-               std::vector<std::array<double, kShares>>& shares,
-               std::vector<std::array<double, 2>>& flags) {
+               double horizon_s, Outcomes& outcomes, DrawSums& sums) {
     const Rows values = values_at(input, scores);
     Player player(resolve(input, values, {}, horizon_s));
     int in_time = 0;
-    auto& share = shares[static_cast<std::size_t>(draw)];
-    auto& flag = flags[static_cast<std::size_t>(draw)];
+    sums.lost.assign(input.failures.size() + kCauses, 0.0);
     for (int i = 0; i < histories; ++i) {
         const auto at = static_cast<std::size_t>(draw) * static_cast<std::size_t>(histories) +
                         static_cast<std::size_t>(i);
@@ -88,9 +94,12 @@ void play_draw(const ProjectionInput& input, const Rows& scores, int draw, int h
         outcomes.interruptions_per_day[at] =
             wall_days > 0.0 ? static_cast<double>(history.interruptions) / wall_days : 0.0;
         in_time += input.deadline_s && outcomes.finish_s[at] <= *input.deadline_s ? 1 : 0;
-        for (std::size_t s = 0; s < kShares; ++s) share[s] += history.share_s[s] / history.wall_s;
-        flag[0] += history.finished ? 1.0 : 0.0;
-        flag[1] += history.corrupted_at_end ? 1.0 : 0.0;
+        for (std::size_t s = 0; s < kShares; ++s)
+            sums.share[s] += history.share_s[s] / history.wall_s;
+        for (std::size_t c = 0; c < sums.lost.size(); ++c)
+            sums.lost[c] += history.lost_s[c] / history.wall_s;
+        sums.finished += history.finished ? 1.0 : 0.0;
+        sums.corrupted += history.corrupted_at_end ? 1.0 : 0.0;
     }
     outcomes.probability[static_cast<std::size_t>(draw)] = static_cast<double>(in_time) / histories;
 }
@@ -105,18 +114,18 @@ Outcomes play_all(const ProjectionInput& input, const std::vector<Rows>& scores,
     outcomes.energy_kwh.resize(count);
     outcomes.interruptions_per_day.resize(count);
     outcomes.probability.resize(draws);
-    std::vector<std::array<double, kShares>> shares(draws);
-    std::vector<std::array<double, 2>> flags(draws);
+    std::vector<DrawSums> sums(draws);
     in_parallel(input.threads, static_cast<int>(draws), [&](int draw) {
         play_draw(input, scores[static_cast<std::size_t>(draw)], draw, histories, horizon_s,
-                  outcomes, shares, flags);
+                  outcomes, sums[static_cast<std::size_t>(draw)]);
     });
-    for (std::size_t draw = 0; draw < draws; ++draw) {  // in order: sums do not depend on threads
-        for (std::size_t s = 0; s < kShares; ++s) {
-            outcomes.share[s] += shares[draw][s] / static_cast<double>(count);
-        }
-        outcomes.finished += flags[draw][0] / static_cast<double>(count);
-        outcomes.corrupted += flags[draw][1] / static_cast<double>(count);
+    outcomes.lost.assign(input.failures.size() + kCauses, 0.0);
+    const auto all = static_cast<double>(count);
+    for (const DrawSums& draw : sums) {  // in order: sums do not depend on threads
+        for (std::size_t s = 0; s < kShares; ++s) outcomes.share[s] += draw.share[s] / all;
+        for (std::size_t c = 0; c < draw.lost.size(); ++c) outcomes.lost[c] += draw.lost[c] / all;
+        outcomes.finished += draw.finished / all;
+        outcomes.corrupted += draw.corrupted / all;
     }
     return outcomes;
 }
@@ -134,16 +143,28 @@ Quantiles quantiles(std::vector<double> values, double scale, const std::string&
 
 std::vector<WaterfallPart> waterfall(const ProjectionInput& input, const Outcomes& outcomes) {
     std::vector<WaterfallPart> parts;
-    double useful = outcomes.share[static_cast<std::size_t>(Share::kUseful)];
+    const double useful = outcomes.share[static_cast<std::size_t>(Share::kUseful)];
+    const double answers = useful * rollout_share(input);
+    const double training = useful - answers;
     double inside_step = 0.0;
     for (const StepShare& share : input.step_shares) {
-        parts.push_back({share.name, useful * share.ratio});
+        parts.push_back({share.name, training * share.ratio});
         inside_step += share.ratio;
     }
-    parts.insert(parts.begin(), {"useful", useful * (1.0 - inside_step)});
+    parts.insert(parts.begin(), {"useful", training * (1.0 - inside_step)});
+    if (answers > 0.0) parts.insert(parts.begin() + 1, {"rollout", answers});
     for (std::size_t s = 1; s < kShares; ++s) {
         parts.push_back({std::string(name_of(static_cast<Share>(s))), outcomes.share[s]});
     }
+    return parts;
+}
+
+std::vector<WaterfallPart> lost_to(const ProjectionInput& input, const Outcomes& outcomes) {
+    std::vector<WaterfallPart> parts;
+    for (const FailureShape& shape : input.failures)
+        parts.push_back({shape.name, outcomes.lost[parts.size()]});
+    for (std::size_t c = 0; c < kCauses; ++c)
+        parts.push_back({std::string(name_of(static_cast<Cause>(c))), outcomes.lost[parts.size()]});
     return parts;
 }
 
@@ -295,6 +316,7 @@ Result<Projection> project(const ProjectionInput& input) {
     }
     projection.interruptions_per_day = quantiles(outcomes.interruptions_per_day, 1.0, {});
     projection.waterfall = waterfall(input, outcomes);
+    projection.lost_to = lost_to(input, outcomes);
     projection.goodput_ratio = outcomes.share[static_cast<std::size_t>(Share::kUseful)];
     projection.failure_prior_share = prior_share(input.failure.rate, input.soak);
     projection.checkpoint_interval_s = checkpoint_interval_s(at_middle);

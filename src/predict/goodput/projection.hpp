@@ -27,6 +27,7 @@ struct StageInput {
     double tokens = 0.0;  // used when steps is 0
     double tokens_per_step = 0.0;
     Uncertain step_s;                 // seconds of one step on a healthy fleet, straggling left out
+    double rollout_s = 0.0;           // of its middle, the part that writes answers, 0..step_s.mid
     std::int64_t devices = 0;         // of its fleet, in lock-step; 0: the whole fleet
     std::int64_t loose_devices = 0;   // rollout workers, which fail without stopping the rest
     std::size_t fleet = 0;            // 0: the first fleet, 1: the second
@@ -78,11 +79,12 @@ struct Beliefs {
     std::optional<Uncertain> usd_per_kwh;  // added to capex
 };
 
-// A part of the healthy step that is no compute, for the waterfall: "bubble", "imbalance",
-// "exposed_communication" (which must_be_true also turns, as the speed of the links).
+// A part of the healthy training step (answers left out) that is no compute, for the waterfall:
+// "bubble", "imbalance", "exposed_communication" (which must_be_true also turns, as the speed of
+// the links).
 struct StepShare {
     std::string name;
-    double ratio = 0.0;  // of step_s; all together at most 1
+    double ratio = 0.0;  // of the step without its answers; all together at most 1
 };
 
 struct Blocker {
@@ -107,6 +109,7 @@ struct SecondFleet {
     std::optional<Uncertain> rent_usd_per_device_hour;
     std::optional<Uncertain> capex_usd_per_device;
     std::optional<Uncertain> power_w_per_device;
+    SoakEvidence soak;  // of its chips; none: zeros
 };
 
 struct ProjectionInput {
@@ -225,6 +228,9 @@ struct Projection {
     std::optional<double> probability_within_budget;
     Quantiles energy_kwh;
     std::vector<WaterfallPart> waterfall;
+    // Of the wall time: what was lost to each failure class, and to each Cause; the same time as
+    // the waterfall's from rework on, told by why and not by how.
+    std::vector<WaterfallPart> lost_to;
     double goodput_ratio = 0.0;  // useful share of the wall time, mean over histories
     Quantiles interruptions_per_day;
     double corrupted_at_end_ratio = 0.0;  // finished runs that end with unnoticed corruption

@@ -36,9 +36,9 @@ Json deadline_json(const Projection& projection) {
             {"reason", deadline.reason}};
 }
 
-Json waterfall_json(const Projection& projection) {
+Json parts_json(const std::vector<WaterfallPart>& parts) {
     Json list = Json::array();
-    for (const WaterfallPart& part : projection.waterfall) {
+    for (const WaterfallPart& part : parts) {
         list.push_back({{"name", part.name}, {"ratio", finite_or_null(part.ratio)}});
     }
     return list;
@@ -148,7 +148,8 @@ Json to_json(const Projection& projection, const Json& step, const Json& memory)
         json["step_or_memory_reason"] = "no plan was costed for this projection";
     }
     json["goodput"] = {{"ratio", finite_or_null(projection.goodput_ratio)},
-                       {"waterfall", waterfall_json(projection)},
+                       {"waterfall", parts_json(projection.waterfall)},
+                       {"lost_to", parts_json(projection.lost_to)},
                        {"interruptions_per_day", quantiles_json(projection.interruptions_per_day)},
                        {"checkpoint_interval_s", finite_or_null(projection.checkpoint_interval_s)},
                        {"ideal_days", finite_or_null(projection.ideal_days)},

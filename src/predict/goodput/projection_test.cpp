@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <fstream>
 #include <functional>
@@ -279,6 +280,48 @@ TEST(Projection, FasterLinksAreALeverWhenTheStepSaysSo) {
         return;
     }
     FAIL() << "no such lever";
+}
+
+TEST(Projection, FasterAnswersAreALeverWhereStagesWaitForThem) {
+    ProjectionInput input = small_campaign();
+    make_certain(input);
+    input.stages[0].rollout_s = 4.0;  // of 10
+    input.step_shares = {{"bubble", 0.5}};
+    input.deadline_s = 23.0 * kDay;
+    const Projection projection = projected(input);
+    const auto must = std::ranges::find(projection.must_be_true, "rollout_time", &MustBeTrue::name);
+    ASSERT_NE(must, projection.must_be_true.end());
+    EXPECT_EQ(must->now, 4.0);
+    ASSERT_TRUE(must->needed.has_value()) << must->reason;
+    EXPECT_LT(*must->needed, 4.0);
+    // Answers are their own part of the useful time; the bubble is one of training's.
+    EXPECT_EQ(projection.waterfall[1].name, "rollout");
+    EXPECT_NEAR(projection.waterfall[1].ratio, 0.4 * projection.goodput_ratio, 1e-12);
+    EXPECT_EQ(projection.waterfall[2].name, "bubble");
+    EXPECT_NEAR(projection.waterfall[2].ratio, 0.6 * 0.5 * projection.goodput_ratio, 1e-12);
+    // A step that writes no answers has nothing to gain, and says so.
+    input.stages[0].rollout_s = 0.0;
+    const Projection without = projected(input);
+    const auto idle = std::ranges::find(without.must_be_true, "rollout_time", &MustBeTrue::name);
+    ASSERT_NE(idle, without.must_be_true.end());
+    EXPECT_FALSE(idle->needed.has_value());
+}
+
+TEST(Projection, LossesByCauseAreTheWaterfallsLosses) {
+    const Projection projection = projected(small_campaign());
+    double by_cause = 0.0;
+    for (const WaterfallPart& part : projection.lost_to) by_cause += part.ratio;
+    double by_share = 0.0;
+    for (const WaterfallPart& part : projection.waterfall) {
+        for (const std::string_view name : {"rework", "detection", "spares", "restart", "debugging",
+                                            "maintenance", "outage", "stage_change"}) {
+            if (part.name == name) by_share += part.ratio;
+        }
+    }
+    EXPECT_GT(by_cause, 0.0);
+    EXPECT_NEAR(by_cause, by_share, 1e-9);
+    EXPECT_EQ(projection.lost_to.front().name, "chip");
+    EXPECT_EQ(projection.lost_to.back().name, "planned");
 }
 
 TEST(Projection, TheMtbfNeededComesWithTheSoakThatWouldShowIt) {

@@ -11,6 +11,16 @@ double steps_of(const StageInput& stage) {
     return stage.steps > 0.0 ? stage.steps : std::ceil(stage.tokens / stage.tokens_per_step);
 }
 
+double rollout_share(const ProjectionInput& input) {
+    double rollout_s = 0.0;
+    double all_s = 0.0;
+    for (const StageInput& stage : input.stages) {
+        rollout_s += steps_of(stage) * stage.rollout_s;
+        all_s += steps_of(stage) * stage.step_s.mid;
+    }
+    return all_s > 0.0 ? rollout_s / all_s : 0.0;
+}
+
 double communication_share(const ProjectionInput& input) {
     for (const StepShare& share : input.step_shares) {
         if (share.name == "exposed_communication") return share.ratio;
@@ -24,7 +34,7 @@ RunSetup resolve(const ProjectionInput& input, const Rows& values, const Screws&
     const double doublings = std::log2(screws.devices);
     const double links = 1.0 + communication_share(input) * (screws.communication - 1.0);
     const double step_factor =
-        values[kStep] * screws.step * links /
+        values[kStep] * screws.step /
         (screws.devices * std::pow(input.efficiency_per_doubling, doublings));
     const auto grown = [&](std::int64_t devices) {
         return static_cast<std::int64_t>(
@@ -41,7 +51,9 @@ RunSetup resolve(const ProjectionInput& input, const Rows& values, const Screws&
                    : values[kSecondFailureRate] / values[kFailureRate];
     };
     for (const StageInput& stage : input.stages) {
-        const double step_s = stage.step_s.mid * step_factor;
+        const double step_s =
+            ((stage.step_s.mid - stage.rollout_s) * links + stage.rollout_s * screws.rollout) *
+            step_factor;
         const auto own = static_cast<double>(own_devices(stage));
         const auto shared = static_cast<double>(stage.shared_devices);
         StageWork work{stage.kind, steps_of(stage) * step_s, step_s,
