@@ -123,6 +123,28 @@ Decision read_decision(const toml::table& table, Reading& reading) {
     return decision;
 }
 
+Operations read_operations(const toml::table& table, Reading& reading) {
+    auto in = reading.open(table, "operations");
+    Operations operations;
+    if (table.contains("checkpoint"))
+        operations.checkpoint = in.choice("checkpoint", {"blocking", "asynchronous", "in_memory"});
+    operations.checkpoint_interval = in.maybe_duration("checkpoint_interval");
+    operations.persistent_interval = in.maybe_duration("persistent_interval");
+    if (operations.persistent_interval && operations.checkpoint != "in_memory")
+        in.refuse("persistent_interval", "goes with checkpoint = \"in_memory\"");
+    operations.replicas_lost_at_most = in.number_or("replicas_lost_at_most", 0.0, 0.95, 0.0);
+    operations.maintenance_every = in.maybe_duration("maintenance_every");
+    operations.maintenance_takes = in.maybe_duration("maintenance_takes");
+    if (operations.maintenance_every && !operations.maintenance_takes)
+        in.refuse("maintenance_every", "say how long it takes: maintenance_takes = \"8 h\"");
+    if (operations.maintenance_takes && !operations.maintenance_every)
+        in.refuse("maintenance_takes", "say how often: maintenance_every = \"14 d\"");
+    operations.monitoring_ratio = in.maybe_number("monitoring_ratio", 0.0, 1.0);
+    operations.step_time_spread = in.maybe_number("step_time_spread", 0.0, 1.0);
+    in.refuse_unknown();
+    return operations;
+}
+
 WaiverSpec read_waiver(const toml::table& table, Reading& reading) {
     auto in = reading.open(table, "waiver");
     WaiverSpec waiver{in.text("check"), in.text("by"), in.text("until"), in.text("why")};
@@ -181,6 +203,9 @@ Campaign read_root(const toml::table& root, const std::string& path, Reading& re
         campaign.serving = read_serving(*serving, reading);
     }
     if (!reading.error) campaign.decision = read_decision(in.table("decision"), reading);
+    for (const auto* operations : in.tables("operations", false)) {
+        campaign.operations = read_operations(*operations, reading);
+    }
     campaign.devices = {"auto"};
     for (const auto* here : in.tables("here", false)) {
         auto part = reading.open(*here, "here");

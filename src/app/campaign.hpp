@@ -76,6 +76,22 @@ struct Decision {
     std::optional<double> interruptions_per_day_at_most;
 };
 
+// How the run saves, shrinks and is looked after. What is not said keeps the defaults of
+// data/reliability: blocking checkpoints at the best interval, no shrinking, no maintenance.
+struct Operations {
+    std::string checkpoint;  // blocking | asynchronous | in_memory; empty: blocking
+    std::optional<Seconds> checkpoint_interval;  // absent: the best one
+    std::optional<Seconds> persistent_interval;  // in_memory: between copies in storage
+    // Nodes may be missing: the run goes on without up to this share of its data-parallel replicas.
+    double replicas_lost_at_most = 0.0;
+    std::optional<Seconds> maintenance_every;
+    std::optional<Seconds> maintenance_takes;
+    std::optional<double> monitoring_ratio;  // watching for corruption costs so much of a step
+    // Standard deviation of one device's step time over its mean, all causes; a step waits for the
+    // slowest of all.
+    std::optional<double> step_time_spread;
+};
+
 struct WaiverSpec {
     std::string check;
     std::string by;
@@ -91,6 +107,7 @@ struct Campaign {
     std::vector<FleetSpec> fleets;  // at least one
     ServingSpec serving;
     Decision decision;
+    Operations operations;
     std::vector<std::string> devices;  // "auto" or names
     std::string reference = "cpu";
     std::string defects;  // a rehearsal: armed in the simulated devices; empty: none

@@ -73,6 +73,30 @@ TEST(Campaign, ErrorsNameFileLineColumnAndTheNearMatch) {
     EXPECT_THAT(error.message, HasSubstr("did you mean \"spare_nodes\""));
 }
 
+TEST(Campaign, OperationsSayHowTheRunSavesShrinksAndIsLookedAfter) {
+    const auto with = [](const std::string& lines) {
+        return replaced("[here]", "[operations]\n" + lines + "\n[here]");
+    };
+    EXPECT_EQ(read_campaign(kGood, "c/x.toml")->operations.checkpoint, "");
+    const auto campaign =
+        read_campaign(with("checkpoint = \"in_memory\"\ncheckpoint_interval = \"5 min\"\n"
+                           "persistent_interval = \"2 h\"\nreplicas_lost_at_most = 0.1\n"
+                           "maintenance_every = \"14 d\"\nmaintenance_takes = \"8 h\"\n"
+                           "monitoring_ratio = 0.01\nstep_time_spread = 0.02"),
+                      "c/x.toml");
+    ASSERT_TRUE(campaign.ok()) << campaign.error().text();
+    EXPECT_EQ(campaign->operations.checkpoint, "in_memory");
+    EXPECT_DOUBLE_EQ(campaign->operations.checkpoint_interval->count, 300.0);
+    EXPECT_DOUBLE_EQ(campaign->operations.maintenance_takes->count, 8 * 3600.0);
+    EXPECT_DOUBLE_EQ(campaign->operations.replicas_lost_at_most, 0.1);
+    EXPECT_THAT(refused(with("checkpoint = \"async\"")).message, HasSubstr("asynchronous"));
+    EXPECT_THAT(refused(with("persistent_interval = \"1 h\"")).message, HasSubstr("in_memory"));
+    EXPECT_THAT(refused(with("maintenance_every = \"14 d\"")).message, HasSubstr("takes"));
+    EXPECT_THAT(refused(with("checkpoint_interval = 300")).message, HasSubstr("text with a unit"));
+    EXPECT_FALSE(read_campaign(with("step_time_spread = -0.1"), "c/x.toml").ok());
+    EXPECT_FALSE(read_campaign(with("checkpoint_interval = \"-5 min\""), "c/x.toml").ok());
+}
+
 TEST(Campaign, QuantitiesNeedTheirUnit) {
     EXPECT_THAT(refused(replaced("\"90 d\"", "\"90\"")).message, HasSubstr("the unit is missing"));
     EXPECT_THAT(refused(replaced("\"90 d\"", "90")).message, HasSubstr("text with a unit"));

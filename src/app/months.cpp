@@ -8,6 +8,7 @@
 #include "app/forecast.hpp"
 #include "app/rollouts.hpp"
 #include "model/parameters.hpp"
+#include "predict/goodput/closed_forms.hpp"
 #include "predict/goodput/published.hpp"
 
 namespace ascertain::app {
@@ -288,6 +289,44 @@ void add_storage(goodput::ProjectionInput& input, const catalog::Chip& chip,
     cap(beliefs.read_bytes_per_s, chip.checkpoint_read_per_device, spec.count);
 }
 
+goodput::CheckpointMode mode_of(const std::string& name) {
+    if (name == "asynchronous") return goodput::CheckpointMode::kAsynchronous;
+    if (name == "in_memory") return goodput::CheckpointMode::kInMemory;
+    return goodput::CheckpointMode::kBlocking;
+}
+
+// A replica of the first stage's plan, in nodes: what the run loses at once when it shrinks.
+std::int64_t nodes_per_replica(const StageForecast& stage, const FleetSpec& spec) {
+    const std::int64_t replicas = std::max<std::int64_t>(1, stage.search.plans.front().plan.dp);
+    const std::int64_t devices = std::max<std::int64_t>(1, spec.count / replicas);
+    return (devices + spec.chips_per_node - 1) / spec.chips_per_node;
+}
+
+void add_operations(goodput::ProjectionInput& input, const Operations& operations,
+                    const StageForecast& stage, const FleetSpec& spec) {
+    input.checkpoint_mode = mode_of(operations.checkpoint);
+    if (operations.checkpoint_interval)
+        input.checkpoint_interval_s = operations.checkpoint_interval->count;
+    if (operations.persistent_interval)
+        input.persistent_interval_s = operations.persistent_interval->count;
+    if (operations.replicas_lost_at_most > 0.0) {
+        input.elastic.nodes_per_replica = nodes_per_replica(stage, spec);
+        input.elastic.replicas_lost_ratio_max = operations.replicas_lost_at_most;
+    }
+    if (operations.maintenance_every)
+        input.maintenance = {operations.maintenance_every->count,
+                             operations.maintenance_takes->count};
+    if (operations.monitoring_ratio)
+        input.beliefs.monitoring_ratio = goodput::certain(*operations.monitoring_ratio, "campaign");
+    if (operations.step_time_spread) {
+        const double ratio = goodput::straggler_ratio(spec.count, *operations.step_time_spread);
+        input.beliefs.straggler_ratio = goodput::certain(
+            ratio, fmt::format("the slowest of {} devices whose step times spread by {:.3g} of "
+                               "their mean (campaign)",
+                               spec.count, *operations.step_time_spread));
+    }
+}
+
 // What a soak of these chips saw, as `calibrate` writes it into their file.
 goodput::SoakEvidence soak_of(const catalog::Chip& chip) {
     if (!chip.soak_time.known() || !chip.soak_failures.known()) return {};
@@ -365,6 +404,8 @@ Result<goodput::ProjectionInput> projection_input(const Home& home, const Situat
     input->step_shares = step_shares(stages, input->stages);
     add_campaign(*input, situation, used->first);
     add_storage(*input, situation.fleets[used->first].chip, situation.campaign.fleets[used->first]);
+    add_operations(*input, situation.campaign.operations, stages.front(),
+                   situation.campaign.fleets[used->first]);
     add_money(*input, situation, *used);
     return input;
 }

@@ -155,6 +155,35 @@ class Simulator(Case):
         steps = [row["stages"][0]["trained_by"][0]["step_s"] for row in rows]
         self.assertLess(steps[1], 0.95 * steps[0])
 
+    def operated(self, *lines, spares=32):
+        return self.projected(("[here]", "[operations]\n" + "\n".join(lines) + "\n[here]"),
+                              ("spare_nodes = 32", f"spare_nodes = {spares}"))
+
+    def test_operations_of_the_campaign_reach_the_months(self):
+        def share(document, name):
+            return {part["name"]: part["ratio"] for part in document["goodput"]["waterfall"]}[name]
+        plain, _ = self.operated(spares=0)
+        self.assertEqual(share(plain, "shrunk") + share(plain, "maintenance"), 0)
+        self.assertGreater(share(plain, "spares"), 0)
+        # Copies in memory stall for a second where writing takes a minute and a half: they come more often.
+        memory, _ = self.operated('checkpoint = "in_memory"', spares=0)
+        self.assertLess(memory["goodput"]["checkpoint_interval_s"], 0.5 * plain["goodput"]["checkpoint_interval_s"])
+        self.assertLess(share(memory, "checkpoint"), share(plain, "checkpoint"))
+        given, _ = self.operated('checkpoint_interval = "2 h"')
+        self.assertEqual(given["goodput"]["checkpoint_interval_s"], 7200)
+        self.assertGreater(share(given, "rework"), share(plain, "rework"))
+        shrinking, _ = self.operated("replicas_lost_at_most = 0.2", spares=0)
+        self.assertGreater(share(shrinking, "shrunk"), 0)
+        self.assertLess(share(shrinking, "spares"), share(plain, "spares"))
+        kept, _ = self.operated('maintenance_every = "7 d"', 'maintenance_takes = "8 h"')
+        self.assertGreater(share(kept, "maintenance"), 0.01)
+        # The slowest of 8,192 normal times is 3.802 standard deviations late (order statistics).
+        _, spread = self.operated("step_time_spread = 0.01", "monitoring_ratio = 0.02")
+        self.assertAlmostEqual(spread["straggler_ratio"]["value"], 0.03802, delta=0.00001)
+        self.assertEqual(spread["monitoring_ratio"]["value"], 0.02)
+        absurd = self.campaign(("[here]", '[operations]\nreplicas_lost_at_most = 2\n[here]'))
+        self.assert_refused(run("simulate", absurd), 65, "replicas_lost_at_most")
+
     def test_calibrate_refuses_what_is_no_evidence(self):
         self.assert_refused(run("calibrate", self.folder / "none", "--chip", "ascend-910b2"), 74)
         self.assert_refused(run("calibrate", "--chip", "ascend-910b2"), 64, "--from-runs")

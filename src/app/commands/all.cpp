@@ -86,11 +86,18 @@ std::span<const Command> commands() {
                 "cached_ratio, time_per_output_token, time_to_first_token, output_tokens_per_s "
                 "(then it says how many chips).",
                 &declare_plan},
-        Command{"simulate", "Step, memory, goodput, finish date and cost of the whole campaign",
-                "Examples:\n  ascertain simulate\n  ascertain simulate my.toml --histories 4000 "
-                "--format json\n"
-                "  ascertain simulate my.toml --trace step.json   open it in ui.perfetto.dev",
-                &declare_simulate},
+        Command{
+            "simulate", "Step, memory, goodput, finish date and cost of the whole campaign",
+            "Examples:\n  ascertain simulate\n  ascertain simulate my.toml --histories 4000 "
+            "--format json\n"
+            "  ascertain simulate my.toml --trace step.json   open it in ui.perfetto.dev\n"
+            "[operations] of the campaign, as you like: checkpoint (blocking, asynchronous, "
+            "in_memory), checkpoint_interval,\n"
+            "persistent_interval, replicas_lost_at_most (goes on smaller without spares), "
+            "maintenance_every, maintenance_takes,\n"
+            "monitoring_ratio, step_time_spread (of one device; a step waits for the slowest of "
+            "all).",
+            &declare_simulate},
         Command{"compare",
                 "The same campaign on several fleets and mixes: dates, money, what is known",
                 "Examples:\n"
