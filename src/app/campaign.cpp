@@ -87,6 +87,10 @@ Stage read_stage(const toml::table& table, Reading& reading) {
         stage.sequence_length = in.integer("sequence_length", 1, kCountMax);
         stage.global_batch_sequences = in.integer("global_batch_sequences", 1, kCountMax);
     }
+    for (const auto* plan : in.tables("plan", false)) {
+        auto part = reading.open(*plan, "training.stage.plan");
+        stage.plan = read_plan_wish(part);
+    }
     in.refuse_unknown();
     return stage;
 }
@@ -246,6 +250,7 @@ Json stage_json(const Stage& stage) {
     if (!stage.fleet.empty()) entry["fleet"] = stage.fleet;
     if (!stage.rollout_fleet.empty()) entry["rollout_fleet"] = stage.rollout_fleet;
     if (!stage.shared_fleet.empty()) entry["shared_fleet"] = stage.shared_fleet;
+    if (Json plan = to_json(stage.plan); !plan.empty()) entry["plan"] = std::move(plan);
     return entry;
 }
 

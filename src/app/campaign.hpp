@@ -8,6 +8,7 @@
 #include <string_view>
 #include <vector>
 
+#include "app/plan_wish.hpp"
 #include "base/json.hpp"
 #include "base/result.hpp"
 #include "base/units.hpp"
@@ -34,11 +35,12 @@ struct Stage {
     std::int64_t response_tokens_max = 0;     // grpo: where an answer is cut off; 0: not said
     // grpo: the answers of so many updates are written at once, then split into their batches.
     std::int64_t updates_per_rollout = 1;
-    Rollout rollout = Rollout::kNotSaid;      // grpo
-    std::string fleet;                        // empty: the only fleet
-    std::string rollout_fleet;                // grpo: empty: the same fleet
+    Rollout rollout = Rollout::kNotSaid;  // grpo
+    std::string fleet;                    // empty: the only fleet
+    std::string rollout_fleet;            // grpo: empty: the same fleet
     std::string
         shared_fleet;  // trains the same stage beside `fleet`, each with its share of a batch
+    PlanWish plan;     // [training.stage.plan]: only such plans are tried
 };
 
 // So many chips of one kind on one network, as far as the user knows them.

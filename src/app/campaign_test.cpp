@@ -120,6 +120,28 @@ TEST(Campaign, StagesNameFleetsThatExist) {
         HasSubstr("which does not exist"));
 }
 
+TEST(Campaign, AStageMaySayWhatItsPlanIs) {
+    const std::string stage = "[[training.stage]]\nkind = \"grpo\"";
+    const auto with = [&](const std::string& plan) {
+        return replaced(stage, "[training.stage.plan]\n" + plan + "\n" + stage);
+    };
+    const auto campaign = read_campaign(with("pp = 4\npipeline_layers = [15, 16, 16, "
+                                             "14]\nrecompute = [\"full\"]\noffload_layers = 2"),
+                                        "c/x.toml");
+    ASSERT_TRUE(campaign.ok()) << campaign.error().text();
+    cost::SearchOptions options;
+    ASSERT_TRUE(apply(campaign->stages[0].plan, options).ok());
+    EXPECT_EQ(options.pp, std::vector<std::int64_t>{4});
+    EXPECT_EQ(options.pipeline_layers, (std::vector<std::int64_t>{15, 16, 16, 14}));
+    EXPECT_EQ(options.recomputes, std::vector{parallel::Recompute::kFull});
+    EXPECT_EQ(options.offload_layers, 2);
+    EXPECT_TRUE(to_json(campaign->stages[1].plan).empty());
+    EXPECT_THAT(refused(with("schedule = [\"1g1b\"]")).message, HasSubstr("there are none, gpipe"));
+    EXPECT_THAT(refused(with("tp = 0")).message, HasSubstr("outside 1 to"));
+    EXPECT_THAT(refused(with("tp = []")).message, HasSubstr("leave it out"));
+    EXPECT_THAT(refused(with("tpp = 8")).message, HasSubstr("did you mean \"tp\""));
+}
+
 TEST(Campaign, ServingIsReadWithItsWorkloadAndLimits) {
     const auto campaign = read_campaign(
         replaced("[serving]\nchip = \"ascend-910b2\"",

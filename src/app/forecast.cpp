@@ -129,10 +129,14 @@ std::size_t fleet_of(const Campaign& campaign, const std::string& name) {
 }
 
 Result<std::vector<StageForecast>> forecast_stages(const Situation& situation,
-                                                   const cost::CostBook& book,
-                                                   const cost::SearchOptions& options) {
+                                                   const cost::CostBook& book, const PlanWish& wish,
+                                                   std::size_t top) {
     std::vector<StageForecast> forecasts;
     for (const auto& stage : situation.campaign.stages) {
+        cost::SearchOptions options;
+        options.top = top;
+        for (const PlanWish* one : {&stage.plan, &wish})
+            if (const auto done = apply(*one, options); !done) return done.error();
         StageForecast forecast;
         forecast.stage = stage;
         forecast.fleet = fleet_of(situation.campaign, stage.fleet);

@@ -45,10 +45,12 @@ struct StageForecast {
 // Index of the fleet that is named, else the first.
 [[nodiscard]] std::size_t fleet_of(const Campaign& campaign, const std::string& name);
 
-// Plans for every stage, in order. A stage for which nothing fits has an empty list that says what
-// would. Errors: numbers the catalog lacks.
+// Plans for every stage, in order, under the campaign's wishes for each and then `wish`. A stage
+// for which nothing fits has an empty list that says what would. Errors: numbers the catalog lacks,
+// names that `wish` gets wrong.
 [[nodiscard]] Result<std::vector<StageForecast>> forecast_stages(
-    const Situation& situation, const cost::CostBook& book, const cost::SearchOptions& options);
+    const Situation& situation, const cost::CostBook& book, const PlanWish& wish,
+    std::size_t top = cost::SearchOptions{}.top);
 
 // What the run's own measurements add to a projection.
 struct Measured {

@@ -76,6 +76,25 @@ std::int64_t TomlTable::integer(std::string_view key, std::int64_t low, std::int
     return *value;
 }
 
+std::vector<std::int64_t> TomlTable::integers(std::string_view key, std::int64_t low,
+                                              std::int64_t high) {
+    const toml::node* node = find(key, false);
+    if (!node) return {};
+    const toml::array* list = node->as_array();
+    if (!list) return {integer(key, low, high)};
+    std::vector<std::int64_t> values;
+    for (const auto& item : *list) {
+        const auto value = item.value_exact<std::int64_t>();
+        if (!value || *value < low || *value > high) {
+            refuse(key, fmt::format("\"{}\" must be whole numbers from {} to {}", key, low, high));
+            return {};
+        }
+        values.push_back(*value);
+    }
+    if (values.empty()) refuse(key, fmt::format("\"{}\" is empty: leave it out", key));
+    return values;
+}
+
 std::int64_t TomlTable::integer_or(std::string_view key, std::int64_t low, std::int64_t high,
                                    std::int64_t otherwise) {
     return table_.get(key) ? integer(key, low, high) : (known_.emplace_back(key), otherwise);

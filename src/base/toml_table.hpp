@@ -31,6 +31,9 @@ public:
     [[nodiscard]] std::int64_t integer(std::string_view key, std::int64_t low, std::int64_t high);
     [[nodiscard]] std::int64_t integer_or(std::string_view key, std::int64_t low, std::int64_t high,
                                           std::int64_t otherwise);
+    // A whole number or a list of them, each in [low, high]; empty when it is not there.
+    [[nodiscard]] std::vector<std::int64_t> integers(std::string_view key, std::int64_t low,
+                                                     std::int64_t high);
     // A number in (low, high).
     [[nodiscard]] double number_or(std::string_view key, double low, double high, double otherwise);
     [[nodiscard]] std::optional<double> maybe_number(std::string_view key, double low, double high);

@@ -22,6 +22,7 @@ public:
           batch_(batch),
           options_(options),
           bytes_(size_bytes(batch.dtype)),
+          operand_bytes_(size_bytes(batch.linear_dtype == Dtype::kFp8 ? Dtype::kFp8 : batch.dtype)),
           hidden_(real(view.model.hidden_size)),
           tokens_(real(view.tokens)),
           stream_(real(view.stream)) {}
@@ -33,20 +34,19 @@ public:
     void layer(LayerKind kind) {
         add("layer.input", "attention_norm", stream_ * hidden_);
         if (options_.recompute == Recompute::kFull) return;
-        add("attention.input", "q_proj, k_proj, v_proj", stream_ * hidden_);
+        add_operand("attention.input", "q_proj, k_proj, v_proj", stream_ * hidden_);
         a_.attention.kind == AttentionKind::kGqa ? gqa() : mla();
         core_attention();
-        add("attention.context", "o_proj",
-            tokens_ * real(a_.attention.heads) * real(a_.attention.v_head_dim));
+        add_operand("attention.context", "o_proj",
+                    tokens_ * real(a_.attention.heads) * real(a_.attention.v_head_dim));
         if (a_.norm.sandwich) add("attention.output", "attention_post_norm", stream_ * hidden_);
         if (a_.hidden_dropout > 0.0) add_mask("attention.mask", stream_);
         add("mlp.residual", "mlp_norm", stream_ * hidden_);
-        add("mlp.input",
-            kind == LayerKind::kMoe ? "router, dispatch, shared_gate_proj" : "gate_proj, up_proj",
-            stream_ * hidden_);
         if (kind == LayerKind::kMoe) {
+            add("mlp.input", "router, dispatch, shared_gate_proj", stream_ * hidden_);
             moe();
         } else {
+            add_operand("mlp.input", "gate_proj, up_proj", stream_ * hidden_);
             mlp({"mlp.gate", "mlp.up", "mlp.product", "activation", "down_proj"}, tokens_,
                 a_.mlp.intermediate_size);
         }
@@ -79,6 +79,10 @@ private:
     void add(std::string_view name, std::string_view saved_by, double elements) {
         add_sized(name, saved_by, elements * bytes_);
     }
+    // The input of a linear layer. In fp8 only its quantised form is kept (TransformerEngine).
+    void add_operand(std::string_view name, std::string_view saved_by, double elements) {
+        add_sized(name, saved_by, elements * operand_bytes_);
+    }
     void add_mask(std::string_view name, double rows) {
         add_sized(name, "dropout", rows * hidden_ * kMaskBytes);
     }
@@ -100,10 +104,10 @@ private:
         const Attention& t = a_.attention;
         if (t.q_lora_rank > 0) {
             add("attention.q_latent", "q_a_norm", stream_ * real(t.q_lora_rank));
-            add("attention.q_latent_normed", "q_b_proj", stream_ * real(t.q_lora_rank));
+            add_operand("attention.q_latent_normed", "q_b_proj", stream_ * real(t.q_lora_rank));
         }
         add("attention.kv_latent", "kv_a_norm", stream_ * real(t.kv_lora_rank));
-        add("attention.kv_latent_normed", "kv_b_proj", stream_ * real(t.kv_lora_rank));
+        add_operand("attention.kv_latent_normed", "kv_b_proj", stream_ * real(t.kv_lora_rank));
         const double heads = tokens_ * real(t.heads);
         add("attention.q", "attention", heads * real(t.head_dim));
         add("attention.k", "attention", heads * real(t.head_dim));
@@ -135,7 +139,7 @@ private:
         const double elements = rows * real(size);
         if (a_.mlp.kind == MlpKind::kSwiglu) add(names.gate, names.activation, elements);
         add(names.up, names.activation, elements);
-        add(names.product, names.down, elements);
+        add_operand(names.product, names.down, elements);
     }
 
     void moe() {
@@ -143,7 +147,7 @@ private:
         const double received = real(view_.expert_rows);
         add_sized("moe.scores", "choose", stream_ * real(m.experts) * kFp32Bytes);
         add_sized("moe.routes", "dispatch, combine", real(view_.dispatched) * kRouteBytes);
-        add("moe.experts.input", "experts_gate_proj, experts_up_proj", received * hidden_);
+        add_operand("moe.experts.input", "experts_gate_proj, experts_up_proj", received * hidden_);
         mlp({"moe.experts.gate", "moe.experts.up", "moe.experts.product", "experts_activation",
              "experts_down_proj"},
             received, m.expert_intermediate_size);
@@ -160,6 +164,7 @@ private:
     const Batch& batch_;
     const ActivationOptions& options_;
     double bytes_;
+    double operand_bytes_;  // of a linear layer's input
     double hidden_;
     double tokens_;
     double stream_;

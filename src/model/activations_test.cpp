@@ -92,6 +92,16 @@ TEST(SavedActivations, OfALlamaLayerByHand) {
                      1024 * per_token);
 }
 
+TEST(SavedActivations, KeepLinearInputsInOneByteUnderFp8) {
+    // Of the layer above, in elements: both linear inputs 2 h, the context and the MLP's product.
+    const Architecture a = model_of("llama-3.1-8b.json");
+    Batch batch{.sequences = 2, .sequence_length = 512};
+    const double wide = saved(a, Block::kDenseLayer, {}, batch, {});
+    batch.linear_dtype = Dtype::kFp8;
+    EXPECT_DOUBLE_EQ(wide - saved(a, Block::kDenseLayer, {}, batch, {}),
+                     1024.0 * (2 * 4096 + 4096 + 14336));
+}
+
 TEST(SavedActivations, OfAnR1LayerByHand) {
     // Per token in elements: 4 h; latents 2 x 1536 + 2 x 512; q and k 2 x 128 x 192, v and context
     // 2 x 128 x 128; eight copies of the row in and out of the experts, 8 x 3 x 2048 inside, the

@@ -31,6 +31,60 @@ class Simulator(Case):
         steps = [plan["step_s"] for plan in document["plans"]]
         self.assertEqual(steps, sorted(steps))
 
+    def plans(self, *flags):
+        result = run("plan", "--format", "json", *flags, timeout=300)
+        self.assertEqual(result.returncode, 0, result.stderr)
+        document = json.loads(result.stdout)
+        self.assertEqual(faults("plan", document), [])
+        return document["plans"]
+
+    def test_plan_and_simulate_take_the_layers_of_each_stage(self):
+        split = "16,16,16,13"  # R1's 61 layers, the last stage lighter for its head
+        plans = self.plans("--pipeline-layers", split)
+        self.assertTrue(plans)
+        for plan in plans:
+            self.assertEqual(",".join(map(str, plan["pipeline_layers"])), split)
+        self.assert_refused(run("plan", "--pipeline-layers", "16,16,16,16"), 65, "64 layers, the model has 61")
+        self.assert_refused(run("plan", "--pp", "4", "--vpp", "1", "--pipeline-layers", "30,31"), 65, "2 virtual stages")
+        text = run("simulate", "--pipeline-layers", split, "--histories", "96", timeout=300)
+        self.assertEqual(text.returncode, 0, text.stderr)
+        self.assertIn(f"layers {split}", text.stdout)
+        campaign = FIRST_LOOK.read_text().replace(
+            "../", f"{SOURCE}/data/").replace("global_batch_sequences = 15360", "global_batch_sequences = 15360\n"
+                                             f"[training.stage.plan]\npipeline_layers = [{split}]", 1)
+        self.assertEqual(self.plans(self.write("split.toml", campaign))[0]["pipeline_layers"],
+                         plans[0]["pipeline_layers"])
+
+    def test_plan_leaves_activations_to_the_host(self):
+        config = SOURCE / "data/models/llama-3.1-70b.json"
+        campaign = self.write("campaign.toml", f"""
+[model]
+config = "{config}"
+[training]
+precision = "bf16"
+[[training.stage]]
+kind = "pretrain"
+tokens = 1e12
+sequence_length = 8192
+global_batch_sequences = 256
+[fleet]
+chip = "h100-80gb-sxm"
+count = 64
+network = "ib-ndr"
+[decision]
+""")
+        flags = (campaign, "--tp", "8", "--pp", "4", "--micro-batch", "1", "--recompute", "none", "--schedule", "1f1b")
+        refused = run("plan", "--format", "json", *flags)
+        stays = json.loads(refused.stdout)["plans"]
+        leaves = self.plans(*flags, "--offload-layers", "10")
+        self.assertTrue(leaves)
+        for plan in leaves:
+            self.assertEqual(plan["offload_layers"], 10)
+            self.assertGreater(plan["memory"]["host_bytes"], 0)
+        if stays:
+            self.assertLess(leaves[0]["memory_bytes"], stays[0]["memory_bytes"])
+        self.assert_refused(run("plan", "--offload-layers", "4"), 2, "host_link.per_direction")
+
     def test_simulate_foretells_dates_with_intervals_and_kinds(self):
         result = run("simulate", "--format", "json", "--seed", "7", timeout=300)
         self.assertEqual(result.returncode, 0, result.stderr)

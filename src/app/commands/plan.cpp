@@ -2,12 +2,12 @@
 #include <fmt/format.h>
 #include <CLI/CLI.hpp>
 
-#include <map>
 #include <memory>
 
 #include "app/commands/all.hpp"
 #include "app/exit_codes.hpp"
 #include "app/forecast.hpp"
+#include "app/plan_wish.hpp"
 #include "app/sizing.hpp"
 #include "app/table.hpp"
 #include "predict/cost/cost_json.hpp"
@@ -21,51 +21,19 @@ struct Options {
     Format format = Format::kTable;
     std::size_t stage = 1;
     bool serve = false;
-    cost::SearchOptions search;
-    std::vector<std::string> schedules, shardings, recomputes;  // by name
+    std::size_t top = cost::SearchOptions{}.top;
+    PlanWish wish;
 };
-
-// Every enumerator up to `last`, by the name that results print.
-template <typename Enum>
-Result<void> choose(const std::vector<std::string>& names, std::string_view flag, Enum last,
-                    std::vector<Enum>& chosen) {
-    for (const std::string& name : names) {
-        std::string known;
-        bool found = false;
-        for (int i = 0; i <= static_cast<int>(last); ++i) {
-            const auto value = static_cast<Enum>(i);
-            known += fmt::format("{}{}", i == 0 ? "" : ", ", parallel::name_of(value));
-            if (parallel::name_of(value) != name) continue;
-            chosen.push_back(value);
-            found = true;
-        }
-        if (!found)
-            return Error{ErrorCode::kUsage,
-                         fmt::format("{} {}: unknown; there are {}", flag, name, known), ""};
-    }
-    return {};
-}
-
-Result<cost::SearchOptions> search_options(const Options& options) {
-    cost::SearchOptions search = options.search;
-    using namespace parallel;
-    if (const auto done =
-            choose(options.schedules, "--schedule", ScheduleKind::kDualPipeV, search.schedules);
-        !done)
-        return done.error();
-    if (const auto done =
-            choose(options.shardings, "--sharding", Sharding::kHsdp, search.shardings);
-        !done)
-        return done.error();
-    if (const auto done =
-            choose(options.recomputes, "--recompute", Recompute::kFull, search.recomputes);
-        !done)
-        return done.error();
-    return search;
-}
 
 std::string sharding_text(const parallel::Plan& plan) {
     return fmt::format("{}", parallel::name_of(plan.sharding));
+}
+
+std::string recompute_text(const parallel::Plan& plan) {
+    std::string text(parallel::name_of(plan.recompute));
+    if (plan.recompute == parallel::Recompute::kBlocks)
+        text += fmt::format(" {}", plan.recompute_layers);
+    return text;
 }
 
 Table plans_table(const cost::SearchResult& found) {
@@ -96,8 +64,7 @@ Table plans_table(const cost::SearchResult& found) {
         };
         table.rows.push_back(
             {number(p.tp), number(p.pp), number(p.vpp), number(p.dp), number(p.cp), number(p.ep),
-             number(p.etp), cell(sharding_text(p)), number(p.micro_batch),
-             cell(std::string(parallel::name_of(p.recompute))),
+             number(p.etp), cell(sharding_text(p)), number(p.micro_batch), cell(recompute_text(p)),
              cell(std::string(parallel::name_of(p.schedule))),
              cell(format_duration({c.step_s}), c.step_s), cell(format_duration({c.low_s}), c.low_s),
              cell(format_duration({c.high_s}), c.high_s),
@@ -222,15 +189,13 @@ int run_serve(Terminal& terminal, const Home& home, const Options& options) {
     if (!situation) return terminal.complain(situation.error());
     const auto book = read_cost_book(home, options.constants);
     if (!book) return terminal.complain(book.error());
-    const auto sizing = size_serving(home, *situation, *book, options.search.top);
+    const auto sizing = size_serving(home, *situation, *book, options.top);
     if (!sizing) return terminal.complain(sizing.error());
     return print_serving(terminal, *situation, *sizing, options.format);
 }
 
 int run(Terminal& terminal, const Home& home, const Options& options) {
     if (options.serve) return run_serve(terminal, home, options);
-    const auto search = search_options(options);
-    if (!search) return terminal.complain(search.error());
     auto situation = read_situation(home, options.inputs);
     if (!situation) return terminal.complain(situation.error());
     const auto book = read_cost_book(home, options.constants);
@@ -244,7 +209,7 @@ int run(Terminal& terminal, const Home& home, const Options& options) {
     // Only the stage that is asked about is searched.
     situation->campaign.stages = {situation->campaign.stages[options.stage - 1]};
     terminal.status("searching plans …");
-    const auto stages = forecast_stages(*situation, *book, *search);
+    const auto stages = forecast_stages(*situation, *book, options.wish, options.top);
     terminal.status("");
     if (!stages) return terminal.complain(stages.error());
     return print(terminal, *situation, stages->front(), options.format);
@@ -264,18 +229,8 @@ Run declare_plan(CLI::App& flags) {
     flags.add_flag("--serve", options->serve,
                    "Size the campaign's [serving] side instead: layouts, batch, tokens per second, "
                    "latency, memory");
-    flags.add_option("--top", options->search.top, "How many plans to print")
-        ->check(CLI::Range(1, 1000));
-    flags.add_option("--tp", options->search.tp,
-                     "Try only these tensor parallel sizes; repeatable");
-    flags.add_option("--pp", options->search.pp, "Try only these pipeline sizes");
-    flags.add_option("--cp", options->search.cp, "Try only these context parallel sizes");
-    flags.add_option("--ep", options->search.ep, "Try only these expert parallel sizes");
-    flags.add_option("--micro-batch", options->search.micro_batch, "Try only these micro-batches");
-    flags.add_option("--vpp", options->search.vpp, "Try only these model chunks per rank");
-    flags.add_option("--schedule", options->schedules, "Try only these schedules, by name");
-    flags.add_option("--sharding", options->shardings, "Try only these shardings, by name");
-    flags.add_option("--recompute", options->recomputes, "Try only these recompute policies");
+    flags.add_option("--top", options->top, "How many plans to print")->check(CLI::Range(1, 1000));
+    add_plan_flags(flags, options->wish);
     add_format_flag(flags, options->format);
     return
         [options](Terminal& terminal, const Home& home) { return run(terminal, home, *options); };

@@ -10,6 +10,7 @@
 #include "app/commands/all.hpp"
 #include "app/exit_codes.hpp"
 #include "app/forecast.hpp"
+#include "app/plan_wish.hpp"
 #include "app/table.hpp"
 #include "predict/cost/cost_json.hpp"
 #include "predict/cost/timeline.hpp"
@@ -27,6 +28,7 @@ struct Options {
     Format format = Format::kTable;
     std::uint64_t seed = 1;
     int histories = 3072;
+    PlanWish wish;
 };
 
 std::string quantile(const std::optional<double>& value, std::string_view unit, double scale) {
@@ -156,7 +158,7 @@ int run(Terminal& terminal, const Home& home, const Options& options) {
     const auto book = read_cost_book(home, options.constants);
     if (!book) return terminal.complain(book.error());
     terminal.status("searching plans …");
-    const auto stages = forecast_stages(*situation, *book, {});
+    const auto stages = forecast_stages(*situation, *book, options.wish);
     if (!stages) return terminal.complain(stages.error());
     if (!options.trace.empty()) {
         if (options.stage < 1 || options.stage > stages->size())
@@ -201,6 +203,7 @@ Run declare_simulate(CLI::App& flags) {
                      "Seed of the histories: the same seed gives the same numbers");
     flags.add_option("--histories", options->histories, "How many histories are played")
         ->check(CLI::Range(96, 1'000'000));
+    add_plan_flags(flags, options->wish);
     auto* trace = flags.add_option("--trace", options->trace,
                                    "Write one step of the best plan as a Chrome/Perfetto trace; "
                                    "one row stands for a pipeline rank and all its replicas");

@@ -48,9 +48,9 @@ void add_qualify_flags(CLI::App& flags, QualifyOptions& options) {
     flags.add_option("--skip", options.skip,
                      "Do not ask these; what is required and skipped stays unproven");
     add_agent_flags(flags, options.agents);
-    flags.add_option("--tp", options.search.tp, "Plan with this tensor parallel size");
-    flags.add_option("--pp", options.search.pp, "Plan with this pipeline size");
-    flags.add_option("--ep", options.search.ep, "Plan with this expert parallel size");
+    flags.add_option("--tp", options.wish.tp, "Plan with this tensor parallel size");
+    flags.add_option("--pp", options.wish.pp, "Plan with this pipeline size");
+    flags.add_option("--ep", options.wish.ep, "Plan with this expert parallel size");
     flags.add_option("--defects", options.defects,
                      "Rehearse: arm this defect file in the simulated devices (docs/defects.md)");
     flags.add_flag("--dry-run", options.dry_run,

@@ -7,9 +7,9 @@
 
 #include "app/agents.hpp"
 #include "app/format.hpp"
+#include "app/plan_wish.hpp"
 #include "app/situation.hpp"
 #include "measure/checks/check.hpp"
-#include "predict/cost/search.hpp"
 
 namespace CLI {
 class App;
@@ -32,7 +32,7 @@ struct QualifyOptions {
     std::string defects;  // armed in the simulated devices; empty: they are healthy
     bool dry_run = false;
     bool resume = false;
-    cost::SearchOptions search;  // constraints on the plan
+    PlanWish wish;  // constraints on the plan
     std::string command = "qualify";
     // What this command asks alone, as a pattern: "@learn", "links"; empty: the whole. The required
     // set is fixed to it, and the verdict's scope says so.

@@ -227,7 +227,7 @@ Result<Preparation> prepare(Terminal& terminal, const Home& home, const QualifyO
     if (!devices) return devices.error();
 
     terminal.status("searching plans for the fleet …");
-    auto stages = forecast_stages(*situation, *book, options.search);
+    auto stages = forecast_stages(*situation, *book, options.wish);
     terminal.status("");
     if (!stages) return stages.error();
     const bool on_cpu = std::ranges::any_of(

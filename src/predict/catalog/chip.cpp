@@ -36,6 +36,11 @@ void read_memory_and_links(TomlReader& reader, Chip& chip) {
     reader.allow(out, "scale_out", {"per_chip"});
     chip.scale_out_per_chip =
         reader.quantity<BytesPerSecond>(out, "per_chip", "bytes_per_second", true);
+
+    const toml::table& host = reader.section("host_link", false);
+    reader.allow(host, "host_link", {"per_direction"});
+    chip.host_link_per_direction =
+        reader.quantity<BytesPerSecond>(host, "per_direction", "bytes_per_second", false);
 }
 
 void read_economics(TomlReader& reader, Chip& chip) {
@@ -131,6 +136,7 @@ Result<Chip> parse_chip(std::string_view text, std::string_view name) {
                   "memory",
                   "scale_up",
                   "scale_out",
+                  "host_link",
                   "power",
                   "price",
                   "reliability",

@@ -64,6 +64,7 @@ struct Chip {
     Figure<BytesPerSecond> scale_up_per_direction;
     Figure<double> scale_up_domain;  // chips
     Figure<BytesPerSecond> scale_out_per_chip;
+    Figure<BytesPerSecond> host_link_per_direction;  // to the memory of its host
 
     Figure<Watts> power;
     Figure<Dollars> purchase;

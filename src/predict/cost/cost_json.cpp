@@ -11,7 +11,8 @@ Json memory_json(const parallel::MemoryParts& memory) {
             {"activations_bytes", memory.activations.count},
             {"logits_bytes", memory.logits.count},
             {"buffers_bytes", memory.buffers.count},
-            {"reserve_bytes", memory.reserve.count}};
+            {"reserve_bytes", memory.reserve.count},
+            {"host_bytes", memory.host.count}};
 }
 
 Json plan_json(const RankedPlan& ranked) {
@@ -26,6 +27,9 @@ Json plan_json(const RankedPlan& ranked) {
                  {"sharding", parallel::name_of(plan.sharding)},
                  {"micro_batch", plan.micro_batch},
                  {"recompute", parallel::name_of(plan.recompute)},
+                 {"recompute_layers", plan.recompute_layers},
+                 {"offload_layers", plan.offload_layers},
+                 {"pipeline_layers", plan.pipeline_layers},
                  {"schedule", parallel::name_of(plan.schedule)},
                  {"sequence_parallel", plan.sequence_parallel}};
     const Json cost = to_json(ranked.cost);

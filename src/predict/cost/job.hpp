@@ -35,9 +35,10 @@ struct TrainingJob {
     bool frozen_weights = false;     // adapters only: no weight gradients, no optimizer
     double expert_imbalance = 1.0;   // busiest expert rank over the mean
     bool expert_capacity_fixed =
-        false;                       // experts take a fixed number of tokens, the rest is dropped
-    double gradient_bytes = 2.0;     // per element, as reduced across data-parallel ranks
-    double tokens = 0.0;             // of the whole stage; 0: unknown
+        false;                    // experts take a fixed number of tokens, the rest is dropped
+    double gradient_bytes = 4.0;  // per element, as summed over micro-batches and reduced across
+                                  // data-parallel ranks; fp32 is what Megatron-LM does in bf16
+    double tokens = 0.0;          // of the whole stage; 0: unknown
 
     [[nodiscard]] parallel::BatchShape batch() const {
         return {sequence_length, global_batch_sequences};
@@ -49,14 +50,20 @@ struct TrainingJob {
     return job.framework == "deepspeed" && job.dtype == model::Dtype::kBf16;
 }
 
-// Bytes per parameter under the job's formats. All of training in fp16 keeps 16-bit gradients; in
-// bf16 they are summed in fp32, and DeepSpeed keeps the 16-bit ones beside the sums.
+// Bytes of one element of the sum over micro-batches that a weight gradient is added to. All of
+// training in fp16 keeps 16-bit sums; in bf16 they are as wide as what is reduced (Megatron-Core:
+// one buffer serves both). Engines that gather weights layer by layer sum in fp32.
+[[nodiscard]] inline double gradient_sum_bytes(const TrainingJob& job) {
+    if (job.dtype == model::Dtype::kFp16) return 2.0;
+    return job.sharded_weights || keeps_gradient_copy(job) ? 4.0 : job.gradient_bytes;
+}
+
+// Bytes per parameter under the job's formats. DeepSpeed keeps the 16-bit gradients beside the
+// sums.
 [[nodiscard]] inline parallel::MemoryConstants memory_constants(const TrainingJob& job) {
     parallel::MemoryConstants constants;
-    if (job.dtype == model::Dtype::kFp16)
-        constants.gradient = 2.0;
-    else if (keeps_gradient_copy(job))
-        constants.gradient = 6.0;
+    constants.gradient = gradient_sum_bytes(job) + (keeps_gradient_copy(job) ? 2.0 : 0.0);
+    if (job.frozen_weights) constants.gradient = constants.optimizer = 0.0;
     return constants;
 }
 

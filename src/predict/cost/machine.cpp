@@ -99,6 +99,7 @@ Result<Machine> resolve_machine(const catalog::Fleet& fleet, const TrainingJob& 
                 return r.error();
         }
     }
+    machine.host = chip.host_link_per_direction.value.value_or(BytesPerSecond{0.0}).count;
     const catalog::Network& up = fleet.scale_up;
     machine.mesh = catalog::usable_link_share(up, 2.0) < 1.0;
     if (machine.mesh) machine.one_link_share = catalog::usable_link_share(up, 2.0);
@@ -120,6 +121,14 @@ Result<Machine> resolve_machine(const catalog::Fleet& fleet, const TrainingJob& 
     return machine;
 }
 
+Result<void> need_host_link(const catalog::Fleet& fleet, std::int64_t offload_layers) {
+    if (offload_layers <= 0) return {};
+    const auto rate = catalog::need(fleet.chip.host_link_per_direction,
+                                    chip_place(fleet, "host_link.per_direction"));
+    if (!rate) return rate.error();
+    return {};
+}
+
 std::vector<Basis> basis_of(const catalog::Fleet& fleet, const TrainingJob& job,
                             const Machine& machine, const CostBook& book) {
     const catalog::Chip chip = catalog::per_device(fleet.chip);
@@ -139,6 +148,7 @@ std::vector<Basis> basis_of(const catalog::Fleet& fleet, const TrainingJob& job,
     figure("chip.bf16_matmul_achieved", chip.achieved.fraction, "ratio");
     figure("chip.memory_bandwidth", chip.memory_bandwidth, "B/s");
     figure("chip.memory", chip.memory, "B");
+    figure("chip.host_link_per_direction", chip.host_link_per_direction, "B/s");
     if (fleet.count > 1) {
         figure("chip.scale_up_per_direction", chip.scale_up_per_direction, "B/s");
         figure("chip.scale_up_domain", chip.scale_up_domain, "count");

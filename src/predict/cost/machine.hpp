@@ -21,6 +21,10 @@ struct Basis {
     double spread = 0.0;  // one-sided relative
 };
 
+// Of a host link's rate that large pinned copies reach: 55 of 63 GB/s in each direction on PCIe 5.0
+// (data/networks/pcie5.toml).
+inline constexpr double kHostLinkShare = 0.87;
+
 struct Machine {
     // SI, per device, nominal.
     double peak = 0.0;         // of activations' format
@@ -31,6 +35,7 @@ struct Machine {
     double memory_bytes = 0.0;
     double link = 0.0;  // scale-up, one direction
     double nic = 0.0;   // scale-out, one direction
+    double host = 0.0;  // link to the host's memory, one direction; 0: unknown
     double domain = 1.0;
     double one_link_share = 1.0;  // of `link` that one pair can use; 1 on a switch
     bool mesh = false;
@@ -50,6 +55,7 @@ struct Machine {
         return link * c(Constant::kLinkShare) * (share < 1.0 ? share : 1.0);
     }
     [[nodiscard]] double nic_rate() const { return nic * c(Constant::kNicShare); }
+    [[nodiscard]] double host_rate() const { return host * kHostLinkShare; }
     [[nodiscard]] double memory_rate() const {
         return memory_bandwidth * c(Constant::kMemoryShare);
     }
@@ -59,6 +65,10 @@ struct Machine {
 // bandwidth, the capacity; link rates only where more than one device is used).
 [[nodiscard]] Result<Machine> resolve_machine(const catalog::Fleet& fleet, const TrainingJob& job,
                                               const CostBook& book);
+
+// Whether a plan that leaves `offload_layers` layers' activations to the host can be priced:
+// kUnknownValue when the catalog lacks the chip's host link.
+[[nodiscard]] Result<void> need_host_link(const catalog::Fleet& fleet, std::int64_t offload_layers);
 
 // What the rates of `machine` rest on: catalog figures and constants, for people.
 [[nodiscard]] std::vector<Basis> basis_of(const catalog::Fleet& fleet, const TrainingJob& job,

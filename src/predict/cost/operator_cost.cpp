@@ -128,9 +128,9 @@ double cast_factor(LinearFormat format) {
     }
 }
 
-// Bytes per element of a weight gradient that is added to the sum over micro-batches; the sum is in
-// fp32 unless all of training is in fp16. The product itself can add, and hides a part of it; a
-// kernel of its own reads the finished 16-bit gradient again and hides nothing.
+// Bytes per element of a weight gradient that is added to the sum over micro-batches. The product
+// itself can add, and hides a part of it; a kernel of its own reads the finished 16-bit gradient
+// again and hides nothing.
 double accumulation_bytes(const Machine& machine, const TrainingJob& job) {
     const double sum = 2.0 * (job.dtype == model::Dtype::kFp16 ? 2.0 : 4.0);
     if (job.fused_accumulation) return sum * machine.c(kAccumulate);

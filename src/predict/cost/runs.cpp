@@ -135,24 +135,40 @@ Architecture read_model(const Json& model, const Json& setup, const std::string&
     return a;
 }
 
-// Share of a layer's forward that a selective policy does again. Core attention has its own case.
-// "all_but_qkv_projection" leaves about a sixth (3 of 12 h^2 products, and not the attention).
-double recompute_share(const std::vector<std::string>& modules) {
-    constexpr std::array<std::pair<std::string_view, double>, 8> kShares{{
-        {"every_second_matmul", 0.5},
-        {"all_but_qkv_projection", 0.83},
-        {"mla_up_projection", 0.08},
-        {"moe", 0.5},
-        {"dense_mlp", 0.02},
-        {"norm", 0.03},
-        {"activation_function", 0.03},
-        {"moe_activation", 0.03},
+// What a selective policy does again of a layer's forward, and what it spares of the bytes that a
+// layer saves beyond its input (docs/formulas.md#saved-activations: of about 33 bytes per element
+// of a gated layer the activation function has 21, a norm 2). Core attention has its own case.
+// "all_but_qkv_projection" leaves about a sixth of the work (3 of 12 h^2 products, and not the
+// attention) and keeps nothing but queries, keys and values.
+struct ModuleShare {
+    std::string_view name;
+    double work;
+    double freed;
+};
+void read_modules(const std::vector<std::string>& modules, Plan& plan) {
+    constexpr std::array<ModuleShare, 8> kShares{{
+        {"every_second_matmul", 0.5, 0.5},
+        {"all_but_qkv_projection", 0.83, 0.92},
+        {"mla_up_projection", 0.08, 0.15},
+        {"moe", 0.5, 0.6},
+        {"dense_mlp", 0.02, 0.05},
+        {"norm", 0.03, 0.06},
+        {"activation_function", 0.03, 0.2},
+        {"moe_activation", 0.03, 0.2},
     }};
-    double share = 0.0;
+    plan.recompute_share = 0.0;
+    plan.recompute_freed = 0.0;
     for (const std::string& module : modules)
-        for (const auto& [name, part_share] : kShares)
-            if (name == module) share += part_share;
-    return std::min(1.0, share);
+        for (const ModuleShare& share : kShares) {
+            if (share.name != module) continue;
+            plan.recompute_share = std::min(1.0, plan.recompute_share + share.work);
+            plan.recompute_freed = std::min(1.0, plan.recompute_freed + share.freed);
+        }
+    // "selective" with nothing named: the cheap operators, as stacks do by default.
+    if (modules.empty()) {
+        plan.recompute_share = 0.06;
+        plan.recompute_freed = 0.2;
+    }
 }
 
 // `assumed` gains what had to be guessed.
@@ -168,8 +184,7 @@ void read_recompute(const Json& setup, std::int64_t depth, Plan& plan, Refusal& 
         plan.recompute = parallel::Recompute::kSelective;
     } else if (policy == "selective_other") {
         plan.recompute = parallel::Recompute::kPartial;
-        // "selective" with nothing named: the cheap operators, as stacks do by default.
-        plan.recompute_share = modules.empty() ? 0.06 : recompute_share(modules);
+        read_modules(modules, plan);
     } else if (policy == "blocks") {
         plan.recompute = parallel::Recompute::kBlocks;
         const auto layers = setup.find("recompute_layers");

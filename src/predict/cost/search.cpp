@@ -7,6 +7,7 @@
 #include <limits>
 #include <map>
 #include <memory>
+#include <numeric>
 #include <optional>
 #include <tuple>
 
@@ -21,6 +22,7 @@ using parallel::Sharding;
 
 constexpr std::int64_t kTokensPerCpRankMin = 1024;  // shorter pieces are never worth the exchange
 constexpr std::int64_t kVppMax = 12;
+constexpr std::int64_t kEtpMax = 8;
 
 std::vector<std::int64_t> divisors_up_to(std::int64_t whole, std::int64_t limit) {
     std::vector<std::int64_t> list;
@@ -122,7 +124,8 @@ private:
                                  : std::vector<std::int64_t>{1};
         for (const std::int64_t ep : eps) {
             plan.ep = ep;
-            for (const std::int64_t etp : chosen_or(options_.etp, {1})) {
+            for (const std::int64_t etp :
+                 experts ? chosen_or(options_.etp, expert_splits(ep)) : std::vector{plan.etp}) {
                 plan.etp = etp;
                 for (const std::int64_t micro_batch :
                      chosen_or(options_.micro_batch, {1, 2, 4, 8})) {
@@ -147,6 +150,9 @@ private:
             plan.sharding = Sharding::kZero1;
             plan.sharding_group = 0;
             plan.recompute = Recompute::kNone;
+            plan.recompute_layers = 0;
+            plan.offload_layers = 0;
+            plan.pipeline_layers = options_.pipeline_layers;
             if (!parallel::plan_is_valid(padded, plan, devices, job_.batch())) return {};
             for (const Sharding sharding : shardings(plan)) {
                 plan.sharding = sharding;
@@ -154,9 +160,18 @@ private:
                 const Result<const SharedCosts*> shared = shared_costs(padded, plan);
                 if (!shared) return shared.error();
                 if (*shared == nullptr) return {};
+                plan.offload_layers = std::min(options_.offload_layers, layers_per_device(plan));
                 for (const Recompute recompute : recomputes()) {
                     plan.recompute = recompute;
-                    visit(plan, **shared);
+                    plan.recompute_layers = 0;
+                    if (recompute != Recompute::kBlocks) {
+                        visit(plan, **shared);
+                        continue;
+                    }
+                    for (const std::int64_t layers : block_counts(plan, **shared)) {
+                        plan.recompute_layers = layers;
+                        visit(plan, **shared);
+                    }
                 }
             }
             return {};
@@ -187,6 +202,39 @@ private:
         return {};
     }
 
+    // An expert is split only inside a scale-up domain, and only where its group of ep x etp ranks
+    // still fits into one: across domains, fewer experts a rank are always cheaper.
+    [[nodiscard]] std::vector<std::int64_t> expert_splits(std::int64_t ep) const {
+        const auto domain = static_cast<std::int64_t>(whole_.domain);
+        return divisors_up_to(a_.moe.expert_intermediate_size,
+                              std::clamp<std::int64_t>(domain / ep, 1, kEtpMax));
+    }
+
+    [[nodiscard]] std::int64_t layers_per_device(const Plan& plan) const {
+        return (layer_count(a_) + plan.pp - 1) / plan.pp;
+    }
+
+    // How many layers of a device recompute: those asked for, else the fewest with which the plan
+    // fits, if it does not fit without and some number helps. Fewer never need less memory.
+    std::vector<std::int64_t> block_counts(Plan plan, const SharedCosts& costs) {
+        if (!options_.recompute_layers.empty()) return options_.recompute_layers;
+        const auto fits = [&](std::int64_t layers) {
+            plan.recompute_layers = layers;
+            return memory_bytes(plan, costs.work) <= usable_bytes_;
+        };
+        std::int64_t few = 0;
+        std::int64_t enough = layers_per_device(plan);
+        plan.recompute = Recompute::kNone;
+        if (fits(0)) return {};
+        plan.recompute = Recompute::kBlocks;
+        if (!fits(enough)) return {};
+        while (enough - few > 1) {
+            const std::int64_t middle = (few + enough) / 2;
+            (fits(middle) ? enough : few) = middle;
+        }
+        return {enough};
+    }
+
     // HSDP shards as far as the scale-up domain reaches and repeats beyond it.
     [[nodiscard]] std::int64_t ranks_in_domain(const Plan& plan) const {
         const std::int64_t ranks = plan.dp * plan.cp;
@@ -205,8 +253,9 @@ private:
     }
     [[nodiscard]] const std::vector<Recompute>& recomputes() const {
         static const std::vector<Recompute> kAll{Recompute::kNone, Recompute::kSelective,
-                                                 Recompute::kFull};
-        static const std::vector<Recompute> kFused{Recompute::kNone, Recompute::kFull};
+                                                 Recompute::kBlocks, Recompute::kFull};
+        static const std::vector<Recompute> kFused{Recompute::kNone, Recompute::kBlocks,
+                                                   Recompute::kFull};
         if (!options_.recomputes.empty()) return options_.recomputes;
         return kFused;  // with fused attention there is no score matrix to recompute
     }
@@ -241,6 +290,7 @@ private:
     const Machine& sharded_;  // and of those that gather them
     const SearchOptions& options_;
     parallel::MemoryConstants memory_ = memory_constants(job_);
+    double usable_bytes_ = whole_.memory_bytes * options_.memory_share;
     Workspace space_;
     std::map<std::int64_t, Architecture> padded_;
     std::map<std::tuple<std::int64_t, std::int64_t, std::int64_t, std::int64_t, std::int64_t, bool,
@@ -269,6 +319,22 @@ std::string what_would_fit(Searcher& searcher, const catalog::Fleet& fleet, doub
     }
     return text +
            fmt::format("; devices with {} would hold it", format_size(Bytes{least_bytes / 0.94}));
+}
+
+// A split of the layers that the user gave and that no plan has.
+Error no_such_split(const Architecture& architecture, const std::vector<std::int64_t>& split) {
+    const std::int64_t sum = std::accumulate(split.begin(), split.end(), std::int64_t{0});
+    const std::int64_t layers = layer_count(architecture);
+    if (sum != layers)
+        return {
+            ErrorCode::kBadInput,
+            fmt::format("{} stages hold {} layers, the model has {}", split.size(), sum, layers),
+            "plan.pipeline_layers"};
+    return {ErrorCode::kBadInput,
+            fmt::format("no plan that is allowed has {} virtual stages (pp x chunks per rank), or "
+                        "its sizes do not divide",
+                        split.size()),
+            "plan.pipeline_layers"};
 }
 
 std::string why_worse(const StepCost& best, const StepCost& other) {
@@ -302,6 +368,7 @@ Result<SearchResult> find_plans(const Architecture& architecture, const catalog:
                         "rows: train on at most {} tokens, or give it a longer table",
                         job.sequence_length, position.length_max, position.length_max),
             "training.sequence_length"};
+    if (const auto link = need_host_link(fleet, options.offload_layers); !link) return link.error();
     TrainingJob gathering = job;
     gathering.sharded_weights = true;
     const Result<Machine> machine = resolve_machine(fleet, job, book);
@@ -340,6 +407,8 @@ Result<SearchResult> find_plans(const Architecture& architecture, const catalog:
         });
     if (!done) return done.error();
     if (failed) return *failed;
+    if (result.considered == 0 && !options.pipeline_layers.empty())
+        return no_such_split(architecture, options.pipeline_layers);
     if (result.considered == 0)
         return Error{
             ErrorCode::kBadInput,

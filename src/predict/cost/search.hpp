@@ -24,8 +24,11 @@ struct SearchOptions {
     std::vector<parallel::ScheduleKind> schedules;
     std::vector<parallel::Recompute> recomputes;
     std::vector<parallel::Sharding> shardings;
-    double memory_share = 0.94;  // of the printed capacity that a job can allocate
-    bool exhaustive = false;     // price every fitting plan exactly: for tests
+    std::vector<std::int64_t> pipeline_layers;   // only plans with this split; empty: even ones
+    std::vector<std::int64_t> recompute_layers;  // for kBlocks; empty: the fewest that fit
+    std::int64_t offload_layers = 0;             // of every plan; capped at a device's layers
+    double memory_share = 0.94;                  // of the printed capacity that a job can allocate
+    bool exhaustive = false;                     // price every fitting plan exactly: for tests
 };
 
 struct RankedPlan {

@@ -95,7 +95,7 @@ TEST(FindPlans, EveryAnswerUsesAllDevicesFitsAndIsRanked) {
     double last = 0.0;
     for (const RankedPlan& ranked : result.plans) {
         EXPECT_EQ(parallel::devices(ranked.plan), 256);
-        EXPECT_LE(ranked.cost.memory_bytes, 80e9);
+        EXPECT_LE(ranked.cost.memory_bytes, fleet.chip.memory.value->count);
         EXPECT_GE(ranked.cost.step_s, last);
         last = ranked.cost.step_s;
     }
@@ -124,6 +124,75 @@ TEST(FindPlans, ConstraintsAreKept) {
         EXPECT_EQ(ranked.plan.tp, 4);
         EXPECT_EQ(ranked.plan.schedule, parallel::ScheduleKind::k1F1B);
     }
+}
+
+// One number for each of pp x chunks stages; the plan keeps what was asked for.
+TEST(FindPlans, KeepsTheSplitOfLayersThatIsGiven) {
+    SearchOptions options;
+    options.pipeline_layers = {11, 13, 13, 12, 12, 12, 12, 11};
+    TrainingJob job = gpt3_job();
+    job.global_batch_sequences = 1536;
+    const catalog::Fleet fleet = fleet_of("a100-80gb-sxm", 1024);
+    const SearchResult result = search("gpt3-175b", fleet, job, options);
+    ASSERT_FALSE(result.plans.empty());
+    for (const RankedPlan& ranked : result.plans) {
+        EXPECT_EQ(ranked.plan.pipeline_layers, options.pipeline_layers);
+        EXPECT_EQ(parallel::virtual_stages(ranked.plan), 8);
+    }
+    options.pipeline_layers.back() = 12;
+    const auto wrong = find_plans(shipped_model("gpt3-175b"), fleet, job, shipped_book(), options);
+    ASSERT_FALSE(wrong);
+    EXPECT_EQ(wrong.error().where, "plan.pipeline_layers");
+    EXPECT_NE(wrong.error().text().find("hold 97 layers, the model has 96"), std::string::npos);
+}
+
+// Blocks recompute only where nothing else fits, and then no layer more than it takes.
+TEST(FindPlans, RecomputesTheFewestLayersThatFit) {
+    SearchOptions options;
+    options.recomputes = {parallel::Recompute::kBlocks};
+    options.top = 20;
+    TrainingJob job = gpt3_job();
+    job.global_batch_sequences = 1536;
+    const catalog::Fleet fleet = fleet_of("a100-80gb-sxm", 256);
+    const SearchResult result = search("gpt3-175b", fleet, job, options);
+    ASSERT_FALSE(result.plans.empty());
+    const double usable = fleet.chip.memory.value->count * options.memory_share;
+    for (const RankedPlan& ranked : result.plans) {
+        EXPECT_LE(ranked.cost.memory_bytes, usable);
+        parallel::Plan leaner = ranked.plan;
+        ASSERT_GT(leaner.recompute_layers, 0);
+        --leaner.recompute_layers;
+        const auto cost = step_cost(shipped_model("gpt3-175b"), fleet, job, leaner, shipped_book());
+        ASSERT_TRUE(cost);
+        EXPECT_GT(cost->memory_bytes, usable) << parallel::describe(ranked.plan);
+    }
+}
+
+// Where experts are few and wide, splitting one over ranks of a node is a choice like any other.
+TEST(FindPlans, TriesExpertsSplitOverRanks) {
+    SearchOptions options;
+    options.etp = {2};
+    const SearchResult result =
+        search("mixtral-8x7b", fleet_of("h100-80gb-sxm", 64), gpt3_job(), options);
+    ASSERT_FALSE(result.plans.empty()) << result.nothing_fits;
+    for (const RankedPlan& ranked : result.plans) EXPECT_EQ(ranked.plan.etp, 2);
+    const SearchResult all = search("mixtral-8x7b", fleet_of("h100-80gb-sxm", 64), gpt3_job(), {});
+    options.etp = {1};
+    const SearchResult whole =
+        search("mixtral-8x7b", fleet_of("h100-80gb-sxm", 64), gpt3_job(), options);
+    EXPECT_GT(all.considered, whole.considered + result.considered);
+}
+
+// An unknown host link is named, not guessed.
+TEST(FindPlans, OffloadNeedsTheHostLink) {
+    SearchOptions options;
+    options.offload_layers = 4;
+    const catalog::Fleet fleet = fleet_of("ascend-910b2", 64);
+    const auto result =
+        find_plans(shipped_model("llama-3.1-8b"), fleet, gpt3_job(), shipped_book(), options);
+    ASSERT_FALSE(result);
+    EXPECT_EQ(result.error().code, ErrorCode::kUnknownValue);
+    EXPECT_NE(result.error().text().find("host_link.per_direction"), std::string::npos);
 }
 
 TEST(FindPlans, ABatchThatNothingDividesIsAnError) {

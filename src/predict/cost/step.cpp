@@ -24,9 +24,9 @@ using enum Constant;
 constexpr double kOptimizerBytes = 30.0;  // read gradient, master, moments; write them and the copy
 
 constexpr std::array<std::string_view, kPartCount> kPartNames{
-    "matrix",     "attention",  "memory_bound", "recompute",  "host",   "tp_exposed",
-    "cp_exposed", "ep_exposed", "fsdp_exposed", "pp_exposed", "bubble", "dp_exposed",
-    "optimizer",  "overhead",   "straggler",    "level"};
+    "matrix",     "attention",  "memory_bound", "recompute",       "host",       "tp_exposed",
+    "cp_exposed", "ep_exposed", "fsdp_exposed", "offload_exposed", "pp_exposed", "bubble",
+    "dp_exposed", "optimizer",  "overhead",     "straggler",       "level"};
 
 std::size_t index(Part part) {
     return static_cast<std::size_t>(part);
@@ -40,6 +40,8 @@ struct StageSeconds {
     double recompute = 0.0;
     double fsdp_forward = 0.0;
     double fsdp_backward = 0.0;
+    double offload_forward = 0.0;
+    double offload_backward = 0.0;
     double parameters = 0.0;  // dense, of this stage on one rank
     double expert_parameters = 0.0;
 };
@@ -138,10 +140,26 @@ private:
         return static_cast<std::size_t>(space_.schedule.stage_of(static_cast<std::int32_t>(rank),
                                                                  static_cast<std::int32_t>(chunk)));
     }
+    // Layers of the rank that holds a stage, whose chunks are as long as this one.
+    [[nodiscard]] std::int64_t rank_layers_of(const StageShare& stage) const {
+        return stage.layers() * chunks_;
+    }
     [[nodiscard]] double full_share(const StageShare& stage) const {
-        const double layers = static_cast<double>(stage.layers() * chunks_);
+        const double layers = static_cast<double>(rank_layers_of(stage));
         return layers > 0.0 ? std::min(1.0, static_cast<double>(plan_.recompute_layers) / layers)
                             : 0.0;
+    }
+
+    // What leaves for the host travels beside the stage's own work, out and in alike; longer
+    // transfers are waited for.
+    void add_offload(StageSeconds& out, const StageShare& stage) const {
+        if (plan_.offload_layers <= 0) return;
+        const double bytes =
+            parallel::saved_by_layers(work_.facts, plan_, stage, rank_layers_of(stage)).host_bytes;
+        const double transfer_s = bytes / machine_.host_rate();
+        out.offload_forward = exposed(transfer_s, out.forward.total(), 0.0);
+        out.offload_backward =
+            exposed(transfer_s, out.input.total() + out.recompute + out.weight.total(), 0.0);
     }
 
     [[nodiscard]] StageSeconds price(const StageShare& stage) const {
@@ -163,6 +181,7 @@ private:
         add(Block::kMtp, stage.mtp_layers, true);
         if (stage.embedding) add(Block::kEmbedding, 1.0, false);
         if (stage.head) add(Block::kHead, 1.0, false);
+        add_offload(out, stage);
         return out;
     }
 
@@ -194,9 +213,11 @@ private:
             const double before = i > 0 ? held : 0.0;
             const double forward_held = after + (both_ends ? before : 0.0);
             const double backward_held = before + (both_ends ? after : 0.0);
-            times.forward[i] = priced.forward.total() + priced.fsdp_forward + forward_held;
-            times.input_gradient[i] =
-                priced.input.total() + priced.recompute + priced.fsdp_backward + backward_held;
+            times.forward[i] = priced.forward.total() + priced.fsdp_forward +
+                               priced.offload_forward + forward_held;
+            times.input_gradient[i] = priced.input.total() + priced.recompute +
+                                      priced.fsdp_backward + priced.offload_backward +
+                                      backward_held;
             times.weight_gradient[i] = priced.weight.total();
             times.send[i] = plan_.overlap_pp ? transfer_ : 0.0;  // else it is in the passes already
             sum_.forward += priced.forward;
@@ -205,6 +226,8 @@ private:
             sum_.recompute += priced.recompute;
             sum_.fsdp_forward += priced.fsdp_forward;
             sum_.fsdp_backward += priced.fsdp_backward;
+            sum_.offload_forward += priced.offload_forward;
+            sum_.offload_backward += priced.offload_backward;
             held_ += forward_held + backward_held;
             parameters_max_ = std::max(parameters_max_, priced.parameters);
         }
@@ -286,6 +309,7 @@ private:
         }
         parts[index(Part::kRecompute)] += scale * sum_.recompute;
         parts[index(Part::kFsdp)] += scale * (sum_.fsdp_forward + sum_.fsdp_backward);
+        parts[index(Part::kOffload)] += scale * (sum_.offload_forward + sum_.offload_backward);
         parts[index(Part::kPp)] += scale * held_;
         return std::accumulate(parts.begin(), parts.end(), 0.0);
     }
@@ -517,6 +541,7 @@ Result<StepCost> step_cost(const Architecture& given, const catalog::Fleet& flee
     if (const auto valid = parallel::check_plan(architecture, plan, fleet.count, job.batch());
         !valid)
         return valid.error();
+    if (const auto link = need_host_link(fleet, plan.offload_layers); !link) return link.error();
     const Result<Machine> machine = resolve_machine(fleet, job, book);
     if (!machine) return machine.error();
     const Result<ShardWork> work = shard_work(architecture, plan, job);

@@ -32,6 +32,7 @@ enum class Part : std::size_t {
     kCp,
     kEp,
     kFsdp,
+    kOffload,
     kPp,
     kBubble,
     kDp,
@@ -40,7 +41,7 @@ enum class Part : std::size_t {
     kStraggler,
     kLevel,  // the fitted whole-step factor
 };
-inline constexpr std::size_t kPartCount = 16;
+inline constexpr std::size_t kPartCount = 17;
 using PartSeconds = std::array<double, kPartCount>;
 [[nodiscard]] std::string_view name_of(Part part);
 

@@ -62,8 +62,8 @@ double duration_of(const parallel::StageTimes& times, const Op& op, std::size_t 
     return 0.0;
 }
 
-void write_row(Writer& out, const Workspace& space, const ShardWork& work, std::int64_t rank,
-               std::int64_t row, bool memory_curve) {
+void write_row(Writer& out, const parallel::Plan& plan, const Workspace& space,
+               const ShardWork& work, std::int64_t rank, std::int64_t row, bool memory_curve) {
     const parallel::Schedule& schedule = space.schedule;
     const auto begin = static_cast<std::size_t>(schedule.first[static_cast<std::size_t>(rank)]);
     const auto end = static_cast<std::size_t>(schedule.first[static_cast<std::size_t>(rank) + 1]);
@@ -88,8 +88,9 @@ void write_row(Writer& out, const Workspace& space, const ShardWork& work, std::
         if (!memory_curve) continue;
         const parallel::StageShare& share = space.stages[stage];
         const double saved =
-            share.dense_layers * work.facts[model::Block::kDenseLayer].saved_bytes +
-            share.moe_layers * work.facts[model::Block::kMoeLayer].saved_bytes;
+            parallel::saved_by_layers(work.facts, plan, share,
+                                      parallel::rank_layers(plan, space.stages, rank))
+                .device_bytes;
         if (op.work == Work::kForward) alive_bytes += saved;
         if (op.work == Work::kBackward || op.work == Work::kWeightGradient) alive_bytes -= saved;
         out.event(
@@ -110,6 +111,7 @@ Result<void> write_timeline(const model::Architecture& given, const catalog::Fle
     if (const auto valid = parallel::check_plan(architecture, plan, fleet.count, job.batch());
         !valid)
         return valid.error();
+    if (const auto link = need_host_link(fleet, plan.offload_layers); !link) return link.error();
     const std::int64_t replicas = parallel::devices(plan) / plan.pp;
     const std::int64_t rows = options.all_ranks ? parallel::devices(plan) : plan.pp;
     if (rows > options.ranks_max)
@@ -142,7 +144,7 @@ Result<void> write_timeline(const model::Architecture& given, const catalog::Fle
             row, rank,
             options.all_ranks ? fmt::format(", device {}", row)
                               : fmt::format(", {} devices", replicas));
-        write_row(out, space, *work, rank, row, options.memory_curve && !options.all_ranks);
+        write_row(out, plan, space, *work, rank, row, options.memory_curve && !options.all_ranks);
         const double end = space.relaxation.end[static_cast<std::size_t>(rank)];
         const auto part = [&](Part which) { return step->parts[static_cast<std::size_t>(which)]; };
         double at = space.relaxation.makespan;

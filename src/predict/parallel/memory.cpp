@@ -18,19 +18,25 @@ bool is_routed_expert(std::string_view role) {
 struct Held {
     double dense = 0.0;
     double expert = 0.0;
-    double saved = 0.0;  // per micro-batch in flight
+    Saved saved;  // per micro-batch in flight
     bool head = false;
 };
 
-// Bytes that one micro-batch leaves in a block under the plan's recompute policy; `full_share` of
+// `count` of a rank's `layers`, as a share.
+double share_of(std::int64_t count, std::int64_t layers) {
+    return layers > 0 ? std::min(1.0, static_cast<double>(count) / static_cast<double>(layers))
+                      : 0.0;
+}
+
+// Bytes that one micro-batch leaves in a layer under the plan's recompute policy; `full_share` of
 // the layers recompute everything (kBlocks).
 double saved_bytes(const ShardFacts::BlockFacts& block, const Plan& plan, double full_share) {
     switch (plan.recompute) {
         case Recompute::kNone: return block.saved_bytes;
         case Recompute::kSelective: return block.saved_selective_bytes;
         case Recompute::kPartial:
-            return plan.recompute_share * block.saved_full_bytes +
-                   (1.0 - plan.recompute_share) * block.saved_bytes;
+            return plan.recompute_freed * block.saved_full_bytes +
+                   (1.0 - plan.recompute_freed) * block.saved_bytes;
         case Recompute::kFull: return block.saved_full_bytes;
         case Recompute::kBlocks:
             return full_share * block.saved_full_bytes + (1.0 - full_share) * block.saved_bytes;
@@ -39,19 +45,20 @@ double saved_bytes(const ShardFacts::BlockFacts& block, const Plan& plan, double
 }
 
 Held held_by(const ShardFacts& facts, const Plan& plan, const StageShare& stage,
-             double full_share) {
+             std::int64_t layers) {
     Held held;
-    const auto add = [&](Block block, double count, bool recomputed) {
-        if (count <= 0.0) return;
-        const ShardFacts::BlockFacts& one = facts[block];
-        held.dense += count * one.dense_parameters;
-        held.expert += count * one.expert_parameters;
-        held.saved += count * (recomputed ? saved_bytes(one, plan, full_share) : one.saved_bytes);
+    const auto add = [&](Block block, double count) {
+        held.dense += count * facts[block].dense_parameters;
+        held.expert += count * facts[block].expert_parameters;
     };
-    add(Block::kDenseLayer, stage.dense_layers, true);
-    add(Block::kMoeLayer, stage.moe_layers, true);
-    add(Block::kMtp, stage.mtp_layers, true);
-    if (stage.embedding) add(Block::kEmbedding, 1.0, false);
+    add(Block::kDenseLayer, stage.dense_layers);
+    add(Block::kMoeLayer, stage.moe_layers);
+    add(Block::kMtp, stage.mtp_layers);
+    held.saved = saved_by_layers(facts, plan, stage, layers);
+    if (stage.embedding) {
+        add(Block::kEmbedding, 1.0);
+        held.saved.device_bytes += facts[Block::kEmbedding].saved_bytes;
+    }
     if (stage.head) {
         // The loss of a micro-batch is followed at once by its backward: one copy, never in flight.
         held.dense += facts[Block::kHead].dense_parameters;
@@ -134,25 +141,46 @@ Result<ShardFacts> shard_facts(const model::Architecture& architecture, const mo
     return facts;
 }
 
+std::int64_t rank_layers(const Plan& plan, const std::vector<StageShare>& stages,
+                         std::int64_t rank) {
+    const Placement placement(plan);
+    std::int64_t layers = 0;
+    for (std::int64_t chunk = 0; chunk < placement.chunks(); ++chunk)
+        layers += placement.at(stages, rank, chunk).layers();
+    return layers;
+}
+
+Saved saved_by_layers(const ShardFacts& facts, const Plan& plan, const StageShare& stage,
+                      std::int64_t rank_layers) {
+    const double full_share = share_of(plan.recompute_layers, rank_layers);
+    const double away = share_of(plan.offload_layers, rank_layers);
+    Saved saved;
+    const auto add = [&](Block block, double count, double host_share) {
+        if (count <= 0.0) return;
+        const double bytes = count * saved_bytes(facts[block], plan, full_share);
+        saved.device_bytes += (1.0 - host_share) * bytes;
+        saved.host_bytes += host_share * bytes;
+    };
+    add(Block::kDenseLayer, stage.dense_layers, away);
+    add(Block::kMoeLayer, stage.moe_layers, away);
+    add(Block::kMtp, stage.mtp_layers, 0.0);
+    return saved;
+}
+
 MemoryParts rank_memory(const ShardFacts& facts, const Plan& plan, const BatchShape& batch,
                         const std::vector<StageShare>& stages, const MemoryConstants& constants,
                         std::int64_t rank) {
     const Placement placement(plan);
     const std::int64_t chunks = placement.chunks();
-    std::int64_t layers = 0;
-    for (std::int64_t chunk = 0; chunk < chunks; ++chunk)
-        layers += placement.at(stages, rank, chunk).layers();
-    const double full_share = layers > 0
-                                  ? std::min(1.0, static_cast<double>(plan.recompute_layers) /
-                                                      static_cast<double>(layers))
-                                  : 0.0;
+    const std::int64_t layers = rank_layers(plan, stages, rank);
     Held held;
     bool head_here = false;
     for (std::int64_t chunk = 0; chunk < chunks; ++chunk) {
-        const Held part = held_by(facts, plan, placement.at(stages, rank, chunk), full_share);
+        const Held part = held_by(facts, plan, placement.at(stages, rank, chunk), layers);
         held.dense += part.dense;
         held.expert += part.expert;
-        held.saved += part.saved;
+        held.saved.device_bytes += part.saved.device_bytes;
+        held.saved.host_bytes += part.saved.host_bytes;
         head_here = head_here || part.head;
     }
     const double parameters = held.dense + held.expert;
@@ -179,12 +207,16 @@ MemoryParts rank_memory(const ShardFacts& facts, const Plan& plan, const BatchSh
         static_cast<double>(
             in_flight_bound(plan.schedule, plan.pp, chunks, micro_batches(plan, batch), rank)) /
         static_cast<double>(chunks);
-    // While one layer is recomputed, its own activations exist beside the kept inputs.
+    // While one layer is recomputed, its own activations exist beside the kept inputs. On their way
+    // to the host or back are two layers at a time.
+    const double layer_bytes =
+        std::max(facts[Block::kDenseLayer].saved_bytes, facts[Block::kMoeLayer].saved_bytes);
     double working = 0.0;
     if (plan.recompute == Recompute::kFull || plan.recompute == Recompute::kBlocks)
-        working =
-            std::max(facts[Block::kDenseLayer].saved_bytes, facts[Block::kMoeLayer].saved_bytes);
-    parts.activations = Bytes{in_flight * held.saved + working};
+        working = layer_bytes;
+    if (held.saved.host_bytes > 0.0) working += std::min(2.0 * layer_bytes, held.saved.host_bytes);
+    parts.activations = Bytes{in_flight * held.saved.device_bytes + working};
+    parts.host = Bytes{in_flight * held.saved.host_bytes};
     if (head_here) parts.logits = Bytes{facts.logits_bytes + facts[Block::kHead].saved_bytes};
     parts.buffers = constants.buffer_per_group * static_cast<double>(process_groups(plan));
     if (shard_weights) parts.buffers += Bytes{2.0 * constants.weight * facts.layer_parameters_max};

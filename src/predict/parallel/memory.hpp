@@ -61,11 +61,26 @@ struct MemoryParts {
     Bytes logits;
     Bytes buffers;  // process groups, ZeRO-3 gathers
     Bytes reserve;  // context and fragmentation
+    Bytes host;     // in host memory: activations that wait there; not part of the total
 
     [[nodiscard]] Bytes total() const {
         return weights + gradients + optimizer + activations + logits + buffers + reserve;
     }
 };
+
+// Layers of all virtual stages of a pipeline rank.
+[[nodiscard]] std::int64_t rank_layers(const Plan& plan, const std::vector<StageShare>& stages,
+                                       std::int64_t rank);
+
+// What one micro-batch leaves behind in the layers of a virtual stage, under the plan's recompute
+// and offload policies; `rank_layers` are those of the rank that the stage is on, over which
+// recompute_layers and offload_layers are spread evenly.
+struct Saved {
+    double device_bytes = 0.0;
+    double host_bytes = 0.0;
+};
+[[nodiscard]] Saved saved_by_layers(const ShardFacts& facts, const Plan& plan,
+                                    const StageShare& stage, std::int64_t rank_layers);
 
 // Memory of pipeline rank `rank`. `stages` is lay_out_stages() of the plan. Allocation-free.
 [[nodiscard]] MemoryParts rank_memory(const ShardFacts& facts, const Plan& plan,

@@ -1,8 +1,10 @@
 #include "predict/parallel/plan.hpp"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <array>
+#include <numeric>
 
 namespace ascertain::parallel {
 namespace {
@@ -40,6 +42,9 @@ enum class Fault {
     kBatch,
     kShardingGroup,
     kRecomputeLayers,
+    kOffloadLayers,
+    kPipelineCount,
+    kPipelineSum,
 };
 
 bool divides(std::int64_t part, std::int64_t whole) {
@@ -63,13 +68,28 @@ Fault find_degree_fault(const Architecture& a, const Plan& p, const BatchShape& 
     return Fault::kFine;
 }
 
+// A split of the layers that the user gives. A stage may have none: the ends still have their
+// embedding and head to do.
+Fault find_split_fault(const Architecture& a, const Plan& p) {
+    const auto& split = p.pipeline_layers;
+    if (split.empty()) return Fault::kFine;
+    if (static_cast<std::int64_t>(split.size()) != virtual_stages(p)) return Fault::kPipelineCount;
+    std::int64_t sum = 0;
+    for (const std::int64_t layers : split) {
+        if (layers < 0 || layers > layer_count(a)) return Fault::kPipelineSum;
+        sum += layers;
+    }
+    return sum == layer_count(a) ? Fault::kFine : Fault::kPipelineSum;
+}
+
 Fault find_schedule_fault(const Architecture& a, const Plan& p, const BatchShape& batch) {
     const bool one_stage = p.pp == 1;
     if (one_stage != (p.schedule == ScheduleKind::kNone)) return Fault::kScheduleOfOne;
     if (p.vpp > 1 && p.schedule != ScheduleKind::kInterleaved) return Fault::kVppSchedule;
     if (p.schedule == ScheduleKind::kInterleaved && p.vpp < 2) return Fault::kVppSchedule;
     const std::int64_t slots = layer_count(a) + (p.ends_count_as_layers ? 2 : 0);
-    if (virtual_stages(p) > slots) return Fault::kPpLayers;
+    if (const Fault fault = find_split_fault(a, p); fault != Fault::kFine) return fault;
+    if (p.pipeline_layers.empty() && virtual_stages(p) > slots) return Fault::kPpLayers;
     if (!divides(p.micro_batch * p.dp, batch.global_batch_sequences)) return Fault::kBatch;
     const std::int64_t steps = micro_batches(p, batch);
     if (p.schedule == ScheduleKind::kInterleaved && steps % p.pp != 0)
@@ -91,6 +111,7 @@ Fault find_fault(const Architecture& a, const Plan& p, std::int64_t device_count
     if (!divides(sharding_ranks(p), p.dp * p.cp)) return Fault::kShardingGroup;
     if (p.recompute_layers < 0 || p.recompute_layers > layer_count(a))
         return Fault::kRecomputeLayers;
+    if (p.offload_layers < 0 || p.offload_layers > layer_count(a)) return Fault::kOffloadLayers;
     return Fault::kFine;
 }
 
@@ -164,6 +185,18 @@ Error explain(Fault fault, const Architecture& a, const Plan& p, std::int64_t de
         case Fault::kRecomputeLayers:
             return bad("recompute_layers",
                        fmt::format("{} of {} layers", p.recompute_layers, layer_count(a)));
+        case Fault::kOffloadLayers:
+            return bad("offload_layers",
+                       fmt::format("{} of {} layers", p.offload_layers, layer_count(a)));
+        case Fault::kPipelineCount:
+            return bad("pipeline_layers", fmt::format("{} numbers for {} virtual stages",
+                                                      p.pipeline_layers.size(), virtual_stages(p)));
+        case Fault::kPipelineSum:
+            return bad("pipeline_layers",
+                       fmt::format("must be numbers of layers that add up to {}, these to {}",
+                                   layer_count(a),
+                                   std::accumulate(p.pipeline_layers.begin(),
+                                                   p.pipeline_layers.end(), std::int64_t{0})));
     }
     return {ErrorCode::kInternal, "a plan without a fault has no explanation", "plan"};
 }
@@ -242,6 +275,10 @@ std::string describe(const Plan& plan) {
     if (plan.vpp > 1) text += fmt::format(" x{}", plan.vpp);
     if (plan.recompute != Recompute::kNone)
         text += fmt::format(" recompute-{}", name_of(plan.recompute));
+    if (plan.recompute == Recompute::kBlocks) text += fmt::format(" {}", plan.recompute_layers);
+    if (plan.offload_layers > 0) text += fmt::format(" offload {}", plan.offload_layers);
+    if (!plan.pipeline_layers.empty())
+        text += fmt::format(" layers {}", fmt::join(plan.pipeline_layers, ","));
     return text;
 }
 

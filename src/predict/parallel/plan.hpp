@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/result.hpp"
 #include "model/architecture.hpp"
@@ -50,6 +51,11 @@ struct Plan {
     Recompute recompute = Recompute::kNone;
     std::int64_t recompute_layers = 0;  // kBlocks: layers per device
     double recompute_share = 0.5;       // kPartial: of a layer's forward that is done again
+    double recompute_freed = 0.5;       // kPartial: of what a layer saves, the part that it spares
+    // Layers per device whose saved activations wait in host memory between forward and backward.
+    std::int64_t offload_layers = 0;
+    // Layers of each virtual stage in the model's order; empty: as even as possible.
+    std::vector<std::int64_t> pipeline_layers;
     ScheduleKind schedule = ScheduleKind::kNone;
     CpKind cp_kind = CpKind::kRing;
     bool sequence_parallel = false;

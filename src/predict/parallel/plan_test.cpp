@@ -128,6 +128,21 @@ TEST(Stages, AreAsEvenAsPossibleAndKeepTheOrderOfLayers) {
     EXPECT_EQ(total, 61);
 }
 
+// DeepSeek-V3's 61 layers, three of them dense, cut by hand: each stage gets its run, in order.
+TEST(Stages, FollowASplitThatIsGiven) {
+    Plan plan = good_plan();
+    plan.pp = 4;
+    plan.pipeline_layers = {2, 20, 22, 17};
+    std::vector<StageShare> stages;
+    lay_out_stages(expert_model(), plan, stages);
+    ASSERT_EQ(stages.size(), 4u);
+    EXPECT_EQ(stages[0].dense_layers, 2);
+    EXPECT_EQ(stages[1].dense_layers, 1);
+    EXPECT_EQ(stages[1].moe_layers, 19);
+    EXPECT_EQ(stages[3].moe_layers, 17);
+    EXPECT_EQ(stages[3].mtp_layers, 1);
+}
+
 // 126 layers, and embedding and head as one slot each: 128 slots on 8 stages of 16.
 TEST(Stages, EndsMayCountAsLayers) {
     model::Architecture a = dense_model();

@@ -44,6 +44,10 @@ void lay_out_stages(const model::Architecture& architecture, const Plan& plan,
     LayerFeed feed(architecture);
     for (std::int64_t i = 0; i < count; ++i) {
         StageShare& stage = stages[static_cast<std::size_t>(i)];
+        if (!plan.pipeline_layers.empty()) {
+            feed.take(plan.pipeline_layers[static_cast<std::size_t>(i)], stage);
+            continue;
+        }
         std::int64_t layers = shortest + (i < longer ? 1 : 0);
         if (i == 0) layers -= ends;
         if (i == count - 1) layers -= ends;

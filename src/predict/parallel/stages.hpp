@@ -22,7 +22,8 @@ struct StageShare {
 
 // The layers in order, cut into virtual_stages(plan) runs as even as possible: longer runs come
 // first, and the last stage, which also holds head and MTP, never gets a longer one. With
-// ends_count_as_layers the embedding and the head each take one slot. `stages` is overwritten;
+// ends_count_as_layers the embedding and the head each take one slot. Plan::pipeline_layers, where
+// given, says the runs instead. `stages` is overwritten;
 // allocation-free once it has the capacity. Precondition: check_plan().
 void lay_out_stages(const model::Architecture& architecture, const Plan& plan,
                     std::vector<StageShare>& stages);
