@@ -121,6 +121,7 @@ std::string spread(const cost::Interval& one, double scale) {
 Table layouts_table(const serving::Ranked& ranked) {
     Table table{{{"tp", "tp", true},
                  {"dp", "dp", true},
+                 {"pp", "pp", true},
                  {"chips", "devices", true},
                  {"sequences", "sequences", true},
                  {"memory_bytes", "memory", true},
@@ -140,6 +141,7 @@ Table layouts_table(const serving::Ranked& ranked) {
         };
         table.rows.push_back({cell(fmt::format("{}", one.layout.tp), one.layout.tp),
                               cell(fmt::format("{}", one.layout.dp), one.layout.dp),
+                              cell(fmt::format("{}", one.layout.pp), one.layout.pp),
                               cell(fmt::format("{}", one.layout.chips()), one.layout.chips()),
                               cell(fmt::format("{:.0f}", one.sequences), one.sequences),
                               cell(format_size(one.memory.total()), one.memory.total().count),

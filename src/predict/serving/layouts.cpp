@@ -8,6 +8,7 @@ namespace ascertain::serving {
 namespace {
 
 constexpr std::int64_t kTensorMax = 64;
+constexpr std::int64_t kStagesMax = 16;
 constexpr std::int64_t kReplicaMax = 512;  // beyond, nobody has published a replica
 
 Result<Estimate> on_layout(const model::Architecture& architecture, const catalog::Fleet& fleet,
@@ -30,6 +31,11 @@ std::vector<Layout> layouts(const model::Architecture& architecture, const catal
         if (architecture.attention.heads % tp != 0) continue;
         const std::int64_t most = experts ? std::min(chips, kReplicaMax) : tp;
         for (std::int64_t size = tp; size <= most; size *= 2) list.push_back({tp, size / tp});
+        // Experts spread over more chips in place of a pipeline.
+        if (experts) continue;
+        const std::int64_t stages_max =
+            std::min({kStagesMax, chips / tp, model::layer_count(architecture)});
+        for (std::int64_t pp = 2; pp <= stages_max; pp *= 2) list.push_back({tp, 1, pp});
     }
     return list;
 }

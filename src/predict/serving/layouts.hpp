@@ -10,7 +10,7 @@
 namespace ascertain::serving {
 
 // Layouts worth trying on at most `chips` chips: tp within a node in powers of two; groups in
-// powers of two for models with experts.
+// powers of two for models with experts, stages of a pipeline for those without.
 [[nodiscard]] std::vector<Layout> layouts(const model::Architecture& architecture,
                                           const catalog::Fleet& fleet, std::int64_t chips);
 

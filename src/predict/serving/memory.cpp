@@ -55,14 +55,26 @@ double cache_bytes_per_token(const Server& server) {
 
 Memory memory_of(const Server& server, double sequences, double context) {
     Memory memory;
+    const double share = fullest_share(server);
+    double first_bytes = 0.0;  // of the first stage alone, and of the last
+    double last_bytes = 0.0;
     for (const Block block : model::kBlocks) {
         if (block == Block::kMtp && server.engine.draft_tokens == 0) continue;
-        memory.weights +=
-            Bytes{block_bytes(server, block) * real(model::block_count(server.whole, block))};
+        const double bytes =
+            block_bytes(server, block) * real(model::block_count(server.whole, block));
+        if (block == Block::kEmbedding) {
+            first_bytes += bytes;
+        } else if (block == Block::kHead || block == Block::kMtp) {
+            last_bytes += bytes;
+        } else {
+            memory.weights += Bytes{bytes * share};
+        }
     }
+    memory.weights +=
+        Bytes{server.layout.pp > 1 ? std::max(first_bytes, last_bytes) : first_bytes + last_bytes};
     const double window = real(server.whole.attention.sliding_window);
     const double kept = window > 0.0 ? std::min(context, window) : context;
-    memory.cache = Bytes{cache_bytes_per_token(server) * sequences * kept};
+    memory.cache = Bytes{cache_bytes_per_token(server) * share * sequences * kept};
     memory.activations = Bytes{activation_bytes(server)};
     const parallel::MemoryConstants constants;
     memory.reserve =

@@ -50,7 +50,7 @@ model::Shard shard_of(const Server& server) {
     const bool experts = server.whole.moe.experts > 0;
     model::Shard shard;
     shard.tp = server.layout.tp;
-    shard.ep = experts ? server.layout.chips() : 1;
+    shard.ep = experts ? server.layout.stage_chips() : 1;
     // Without it the ranks of a group would route the same tokens.
     shard.sequence_parallel = experts && shard.tp > 1;
     return shard;
@@ -115,7 +115,7 @@ double tensor_seconds(const Server& server, double tokens, double halves) {
 }
 
 double exchange_seconds(const Server& server, const Rows& rows) {
-    const double chips = real(server.layout.chips());
+    const double chips = real(server.layout.stage_chips());
     if (chips <= 1.0) return 0.0;
     const GroupShape group = GroupShape::of(server.machine, chips, 1.0);
     const auto& moe = server.whole.moe;
@@ -141,7 +141,8 @@ PassSeconds block_seconds(const Server& server, const std::vector<Operator>& ope
     for (const cost::OperatorWork& work : cost::work_of(operators, block)) {
         double seconds = cost::seconds_of(work, server.machine, server.job, true);
         using Class = cost::OperatorWork::Class;
-        if (work.family == Class::kGrouped && server.layout.chips() > 1) seconds *= kImbalance;
+        if (work.family == Class::kGrouped && server.layout.stage_chips() > 1)
+            seconds *= kImbalance;
         const bool product = work.family == Class::kMatrix || work.family == Class::kGrouped;
         (product ? out.matrix : out.stream) += seconds;
     }
@@ -188,6 +189,15 @@ Result<std::vector<Operator>> forward_operators(const Server& server, double row
     return kept;
 }
 
+// From one stage to the next go the rows of the residual stream.
+double send_seconds(const Server& server, double rows) {
+    const Layout& layout = server.layout;
+    if (layout.pp <= 1) return 0.0;
+    const GroupShape neighbours = GroupShape::of(server.machine, 2.0, real(layout.stage_chips()));
+    return cost::collective_seconds(server.machine, cost::Collective::kSendReceive,
+                                    rows * real(server.whole.hidden_size) * kHalf, neighbours);
+}
+
 Result<Pass> price(const Server& server, const Rows& rows) {
     const double touched = touched_ratio(server, rows.tokens);
     const auto operators = forward_operators(server, rows.tokens, true, touched);
@@ -202,6 +212,9 @@ Result<Pass> price(const Server& server, const Rows& rows) {
     }
     pass.head = block_seconds(server, *head, Block::kHead, rows);
     pass.host_s = kHostSeconds;
+    pass.stages = server.layout.pp;
+    pass.fullest_share = fullest_share(server);
+    pass.send_s = send_seconds(server, rows.tokens);
     return pass;
 }
 
@@ -230,7 +243,7 @@ Result<Server> make_server(const model::Architecture& architecture, const catalo
     server.engine = engine;
     auto& moe = server.whole.moe;
     if (moe.experts > 0) {
-        const std::int64_t unit = std::lcm(layout.chips(), moe.groups);
+        const std::int64_t unit = std::lcm(layout.stage_chips(), moe.groups);
         moe.experts = (moe.experts + unit - 1) / unit * unit;
         moe.local_experts = moe.experts;
     }
@@ -280,6 +293,20 @@ Result<Pass> decode_pass(const Server& server, double sequences, double context)
     if (!draft) return draft.error();
     pass->head += draft->scaled(real(server.engine.draft_tokens));
     return pass;
+}
+
+double fullest_share(const Server& server) {
+    const double layers = real(model::layer_count(server.whole));
+    return std::ceil(layers / real(server.layout.pp)) / layers;
+}
+
+double Pass::latency() const {
+    const double hops = static_cast<double>(stages - 1);
+    return seconds() + hops * (host_s + send_s);
+}
+
+double Pass::busiest_stage() const {
+    return layers.total() * fullest_share + head.total() + host_s + send_s;
 }
 
 double tokens_per_step(const Engine& engine) {

@@ -34,9 +34,19 @@ struct Pass {
     cost::PassSeconds layers;
     cost::PassSeconds head;
     double host_s = 0.0;
+    std::int64_t stages = 1;
+    double fullest_share = 1.0;  // of the layers, on the stage that has most of them
+    double send_s = 0.0;         // from a stage to the next
 
     [[nodiscard]] double seconds() const { return layers.total() + head.total() + host_s; }
+    // Through all stages, with nothing else under way.
+    [[nodiscard]] double latency() const;
+    // What a pass keeps the busiest stage: the fullest one with the head.
+    [[nodiscard]] double busiest_stage() const;
 };
+
+// Share of the layers on the stage that has most of them: ceil(L / pp) / L.
+[[nodiscard]] double fullest_share(const Server& server);
 
 // Prompts of `length` tokens of which `cached_ratio` needs no computing; `prompts` of them at once
 // in each group. Errors: those of model::operators.

@@ -67,8 +67,10 @@ Precision natural_precision(const model::Architecture& architecture, const catal
 }
 
 std::string describe(const Layout& layout) {
-    return layout.dp == 1 ? fmt::format("tp{}", layout.tp)
-                          : fmt::format("tp{} dp{}", layout.tp, layout.dp);
+    std::string text = fmt::format("tp{}", layout.tp);
+    if (layout.dp > 1) text += fmt::format(" dp{}", layout.dp);
+    if (layout.pp > 1) text += fmt::format(" pp{}", layout.pp);
+    return text;
 }
 
 Result<void> check(const model::Architecture& architecture, const Layout& layout,
@@ -77,6 +79,9 @@ Result<void> check(const model::Architecture& architecture, const Layout& layout
     const auto size = [](std::int64_t value) { return value >= 1 && value <= kSizeMax; };
     if (!size(layout.tp)) return refuse("tp", fmt::format("{} is outside 1 to 2^20", layout.tp));
     if (!size(layout.dp)) return refuse("dp", fmt::format("{} is outside 1 to 2^20", layout.dp));
+    if (layout.pp < 1 || layout.pp > model::layer_count(architecture))
+        return refuse("pp", fmt::format("{} is outside 1 to the {} layers of {}", layout.pp,
+                                        model::layer_count(architecture), architecture.name));
     if (architecture.attention.heads % layout.tp != 0)
         return refuse("tp",
                       fmt::format("{} does not divide the {} attention heads of {}", layout.tp,

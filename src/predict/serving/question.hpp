@@ -27,13 +27,17 @@ enum class Precision { kBf16, kFp8, kInt8, kFp4 };
 [[nodiscard]] Precision natural_precision(const model::Architecture& architecture,
                                           const catalog::Chip& chip);
 
-// One replica: tp * dp chips. Each of `dp` groups of `tp` chips attends to sequences of its own;
-// routed experts lie spread over all chips, redundant ones fill up what does not divide.
+// One replica: tp * dp * pp chips, in `pp` stages of layers, one after another. Each of `dp` groups
+// of `tp` chips a stage attends to sequences of its own; routed experts lie spread over all chips
+// of their stage, redundant ones fill up what does not divide.
 struct Layout {
     std::int64_t tp = 1;
     std::int64_t dp = 1;
+    std::int64_t pp = 1;
 
-    [[nodiscard]] std::int64_t chips() const { return tp * dp; }
+    [[nodiscard]] std::int64_t stage_chips() const { return tp * dp; }
+    [[nodiscard]] std::int64_t group_chips() const { return tp * pp; }
+    [[nodiscard]] std::int64_t chips() const { return tp * dp * pp; }
     bool operator==(const Layout&) const = default;
 };
 [[nodiscard]] std::string describe(const Layout& layout);
@@ -63,8 +67,8 @@ struct Limits {
 };
 
 // kBadInput, where = the field: counts below 1, tokens that are not positive and finite, ratios
-// outside [0, 1), drafts without an MTP module, a tp that does not divide the heads, more than one
-// group for a model without experts.
+// outside [0, 1), drafts without an MTP module, a tp that does not divide the heads, more stages
+// than layers, more than one group for a model without experts.
 [[nodiscard]] Result<void> check(const model::Architecture& architecture, const Layout& layout,
                                  const Engine& engine);
 [[nodiscard]] Result<void> check(const Workload& workload);

@@ -62,7 +62,7 @@ Result<double> first_token_seconds(const Server& server, const EngineLevel& leve
     const auto pass = prefill_pass(server, 1.0, workload.prompt_tokens, workload.cached_ratio);
     if (!pass) return pass.error();
     const double more_passes = std::max(0.0, fresh / real(server.engine.prefill_tokens) - 1.0);
-    return level.prefill * (pass->seconds() + more_passes * pass->host_s);
+    return level.prefill * (pass->latency() + more_passes * pass->host_s);
 }
 
 }  // namespace
@@ -117,11 +117,18 @@ double sequences_in_memory(const Server& server, double context) {
     return std::min(real(server.engine.batch_max), std::floor(room / one.cache.count));
 }
 
+double micro_batch(const Server& server, double sequences) {
+    return std::max(1.0, sequences / real(server.layout.pp));
+}
+
 Result<double> step_seconds(const Server& server, const EngineLevel& level, double sequences,
                             double context) {
-    const auto pass = decode_pass(server, sequences, context);
+    const double batch = micro_batch(server, sequences);
+    const auto pass = decode_pass(server, batch, context);
     if (!pass) return pass.error();
-    return level.decode * pass->seconds();
+    // A micro-batch comes round when it has been through all stages, and not before the busiest
+    // stage has served all the others.
+    return level.decode * std::max(pass->latency(), sequences / batch * pass->busiest_stage());
 }
 
 Result<double> prompt_seconds(const Server& server, const EngineLevel& level,
@@ -130,7 +137,7 @@ Result<double> prompt_seconds(const Server& server, const EngineLevel& level,
     const double prompts = std::max(1.0, std::floor(real(server.engine.prefill_tokens) / fresh));
     const auto pass = prefill_pass(server, prompts, workload.prompt_tokens, workload.cached_ratio);
     if (!pass) return pass.error();
-    return level.prefill * pass->seconds() / prompts;
+    return level.prefill * pass->busiest_stage() / prompts;
 }
 
 Result<Estimate> estimate(const Server& server, const Workload& workload, const Limits& limits,
@@ -165,16 +172,18 @@ Result<Estimate> estimate(const Server& server, const Workload& workload, const 
     }
     const auto prompt_s = prompt_seconds(server, level, workload);
     if (!prompt_s) return prompt_s.error();
-    const auto pass = decode_pass(server, out.sequences, out.context);
+    const auto pass = decode_pass(server, micro_batch(server, out.sequences), out.context);
     if (!pass) return pass.error();
-    const double token_s = level.decode * pass->seconds() / tokens_per_step(server.engine);
+    const auto step = step_seconds(server, level, out.sequences, out.context);
+    if (!step) return step.error();
+    const double token_s = *step / tokens_per_step(server.engine);
     const double width = interval_width(server, level);
-    const double tp = real(server.layout.tp);
+    const double group = real(server.layout.group_chips());
     const double per_token_s = token_s / out.sequences;  // of a group
-    out.prefill_tokens_per_s = around(workload.prompt_tokens / *prompt_s / tp, width);
-    out.decode_tokens_per_s = around(1.0 / per_token_s / tp, width);
+    out.prefill_tokens_per_s = around(workload.prompt_tokens / *prompt_s / group, width);
+    out.decode_tokens_per_s = around(1.0 / per_token_s / group, width);
     out.output_tokens_per_s = around(
-        workload.output_tokens / (*prompt_s + workload.output_tokens * per_token_s) / tp, width);
+        workload.output_tokens / (*prompt_s + workload.output_tokens * per_token_s) / group, width);
     out.time_to_first_token_s = around(*first, width);
     out.time_per_output_token_s = around(token_s, width);
     out.bound_by = bound_by(*pass);

@@ -27,6 +27,7 @@ Json to_json(const Estimate& one) {
     }
     return {{"tp", one.layout.tp},
             {"dp", one.layout.dp},
+            {"pp", one.layout.pp},
             {"chips", one.layout.chips()},
             {"precision", name_of(one.engine.precision)},
             {"sequences", one.sequences},

@@ -204,6 +204,82 @@ TEST(Layouts, NothingFitsSaysWhy) {
                               {2000, 1000, 0}, {}, EngineLevel{}, cost::shipped_book(), 0, 4));
 }
 
+// ---- stages of a pipeline -----------------------------------------------------------------------
+
+TEST(Stages, HoldTheirShareOfWeightsAndCache) {
+    // 80 layers in 4 stages are 20 each; embedding or head, whichever is larger, comes on top.
+    const Server whole =
+        server_of("llama-3.1-70b", "h100-80gb-sxm", {1, 1, 1}, in(Precision::kFp8));
+    const Server four = server_of("llama-3.1-70b", "h100-80gb-sxm", {1, 1, 4}, in(Precision::kFp8));
+    const double cache = memory_of(whole, 64.0, 1000.0).cache.count;
+    EXPECT_NEAR(memory_of(four, 64.0, 1000.0).cache.count, cache / 4.0, 1.0);
+    const double weights = memory_of(whole, 1.0, 1000.0).weights.count;
+    const double head = 128256.0 * 8192.0 * 2.0;  // in 16 bits, once as embedding and once as head
+    EXPECT_NEAR(memory_of(four, 1.0, 1000.0).weights.count, (weights - 2.0 * head) / 4.0 + head,
+                1e-6 * weights);
+}
+
+TEST(Stages, ATokenGoesThroughAllOfThemAndManyAreUnderWay) {
+    const EngineLevel level;
+    const Server one = server_of("llama-3.1-70b", "h100-80gb-sxm", {2, 1, 1}, in(Precision::kFp8));
+    const Server four = server_of("llama-3.1-70b", "h100-80gb-sxm", {2, 1, 4}, in(Precision::kFp8));
+    // Alone, a sequence gains nothing: the same layers, three sends and three more engine passes.
+    const double alone = *step_seconds(one, level, 1.0, 2000.0);
+    const double staged = *step_seconds(four, level, 1.0, 2000.0);
+    const auto pass = decode_pass(four, 1.0, 2000.0);
+    EXPECT_NEAR(staged - alone, 3.0 * (pass->host_s + pass->send_s), 1e-9);
+    EXPECT_GT(pass->send_s, 0.0);
+    // 256 sequences are four micro-batches of 64, one on each stage: a round lasts as long as the
+    // busiest stage needs for all four, and each chip then makes nearly what it makes with 64.
+    const double round = *step_seconds(four, level, 256.0, 2000.0);
+    const auto micro = decode_pass(four, 64.0, 2000.0);
+    EXPECT_NEAR(round, 4.0 * micro->busiest_stage(), 1e-12);
+    EXPECT_NEAR(micro->busiest_stage(),
+                micro->layers.total() / 4.0 + micro->head.total() + micro->host_s + micro->send_s,
+                1e-12);
+    const double per_chip = 256.0 / round / 8.0;
+    const double per_chip_whole = 64.0 / *step_seconds(one, level, 64.0, 2000.0) / 2.0;
+    EXPECT_LT(per_chip, per_chip_whole);
+    EXPECT_GT(per_chip, 0.6 * per_chip_whole);
+}
+
+TEST(Stages, ServeWhatNoNodeHolds) {
+    // 405 billion parameters in 16 bits are 810 GB; a node of eight has 640.
+    const auto fleet = cost::fleet_of("h100-80gb-sxm", 32, "ib-ndr");
+    const auto ranked =
+        best_layouts(cost::shipped_model("llama-3.1-405b"), fleet, in(Precision::kBf16),
+                     {2000, 1000, 0}, {}, EngineLevel{}, cost::shipped_book(), 32, 4);
+    ASSERT_TRUE(ranked) << ranked.error().text();
+    ASSERT_FALSE(ranked->best.empty()) << ranked->nothing_fits;
+    for (const Estimate& one : ranked->best) {
+        EXPECT_GT(one.layout.pp, 1);
+        EXPECT_GE(static_cast<double>(one.layout.chips()) * one.memory.weights.count, 810e9);
+        EXPECT_LE(one.layout.chips(), 32);
+    }
+}
+
+TEST(Stages, AreAtMostAsManyAsLayers) {
+    const auto fleet = cost::fleet_of("h100-80gb-sxm", 8);
+    const auto model = cost::shipped_model("llama-3.1-8b");  // 32 layers
+    for (const std::int64_t pp : {std::int64_t{0}, std::int64_t{33}}) {
+        const auto server =
+            make_server(model, fleet, {1, 1, pp}, in(Precision::kBf16), cost::shipped_book());
+        ASSERT_FALSE(server);
+        EXPECT_NE(server.error().text().find("32 layers"), std::string::npos);
+    }
+}
+
+TEST(Stages, OfExpertsHoldAQuarterEach) {
+    const Server four = server_of("deepseek-r1", "h800-80gb-sxm", {1, 8, 4}, in(Precision::kFp8));
+    EXPECT_EQ(four.layout.chips(), 32);
+    EXPECT_EQ(four.whole.moe.experts, 256);  // over the 8 chips of a stage
+    const Server one = server_of("deepseek-r1", "h800-80gb-sxm", {1, 8, 1}, in(Precision::kFp8));
+    EXPECT_NEAR(memory_of(four, 8.0, 1000.0).cache.count,
+                memory_of(one, 8.0, 1000.0).cache.count * 16.0 / 61.0, 1.0);  // ceil(61 / 4)
+    EXPECT_LT(memory_of(four, 1.0, 1000.0).weights.count,
+              0.3 * memory_of(one, 1.0, 1000.0).weights.count);
+}
+
 TEST(EngineLevel, IsReadStrictly) {
     EXPECT_FALSE(EngineLevel::parse("schema = \"x\"", "a.toml"));
     const auto wrong = EngineLevel::parse(
