@@ -55,6 +55,7 @@ struct StageForecast {
 // What the run's own measurements add to a projection.
 struct Measured {
     goodput::SoakEvidence soak;              // failures in so many device-hours
+    goodput::DefectFindings findings;        // software defects found, and in how long
     std::vector<goodput::Blocker> blockers;  // open ones make the probability unknown
 };
 

@@ -420,6 +420,7 @@ Result<goodput::Projection> forecast_months(const Home& home, const Situation& s
     input->soak.failures += measured.soak.failures;
     input->soak.device_hours += measured.soak.device_hours;
     input->blockers = measured.blockers;
+    input->findings = measured.findings;
     input->seed = seed;
     input->histories_per_draw = std::max(1, histories / input->belief_draws);
     return goodput::project(*input);

@@ -13,6 +13,7 @@
 #include "app/ops/listing.hpp"
 #include "app/qualify/conclude.hpp"
 #include "app/qualify/conversion.hpp"
+#include "app/qualify/learnt.hpp"
 #include "app/qualify/predictions.hpp"
 #include "app/qualify/prepare.hpp"
 #include "app/qualify/recorder.hpp"
@@ -124,24 +125,13 @@ Result<qualification::RunSummary> run_checks(Terminal& terminal, evidence::Store
     return qualification::run_plan(preparation.plan, question, world);
 }
 
-// Checks that fail make the projection's probability unknown.
-std::vector<goodput::Blocker> failures(const judge::Verdict& verdict) {
-    std::vector<goodput::Blocker> blockers;
-    for (const auto& check : verdict.checks) {
-        if (check.required && check.weight == judge::Weight::kFail)
-            blockers.push_back({check.id, check.reason});
-    }
-    return blockers;
-}
-
 Result<void> write_projection(const Home& home, evidence::Store& store,
                               const Preparation& preparation, const QualifyOptions& options) {
     const auto records = store.read_all();
     if (!records) return records.error();
     const auto interim = verdict_of(*records, preparation.criteria, preparation.proofs);
     if (!interim) return interim.error();
-    Measured measured;
-    measured.blockers = failures(*interim);
+    const Measured measured = learnt_from(*records, *interim, options.rung);
     const auto months = forecast_months(home, preparation.situation, preparation.book,
                                         preparation.stages, measured, options.seed, kHistories);
     if (!months) {
