@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <chrono>
 #include <limits>
+#include <optional>
 
 #include "app/files.hpp"
 #include "model/parameters.hpp"
@@ -73,23 +74,31 @@ Result<void> share_out(const Situation& situation, const cost::CostBook& book,
         partner, forecast.job, {}, exchange_seconds(situation, forecast.fleet, partner)};
     cost::TrainingJob first = forecast.job;
     double shortest_s = std::numeric_limits<double>::infinity();
+    std::optional<Error> undivided;
+    bool any = false;
     for (std::int64_t k = 1; k < parts; ++k) {
         cost::TrainingJob own = forecast.job;
         cost::TrainingJob other = forecast.job;
         own.global_batch_sequences = batch / parts * k;
         other.global_batch_sequences = batch - own.global_batch_sequences;
         auto here = search_for(situation, forecast.fleet, own, book, options);
-        if (!here) return here.error();
-        auto there = search_for(situation, partner, other, book, options);
-        if (!there) return there.error();
+        auto there = here ? search_for(situation, partner, other, book, options) : here;
+        if (!there) {
+            // Not every part of a batch divides over every number of devices; others may.
+            if (there.error().code != ErrorCode::kBadInput) return there.error();
+            undivided = there.error();
+            continue;
+        }
         const double slower_s = std::max(fastest_s(*here), fastest_s(*there));
-        if (k > 1 && !(slower_s < shortest_s)) continue;
+        if (any && !(slower_s < shortest_s)) continue;
+        any = true;
         shortest_s = slower_s;
         first = own;
         best.job = other;
         forecast.search = *std::move(here);
         best.search = *std::move(there);
     }
+    if (!any) return *undivided;
     forecast.job = first;
     forecast.shared = std::move(best);
     return {};

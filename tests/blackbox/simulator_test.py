@@ -209,6 +209,16 @@ network = "ib-ndr"
         steps = [row["stages"][0]["trained_by"][0]["step_s"] for row in rows]
         self.assertLess(steps[1], 0.95 * steps[0])
 
+    def test_a_batch_is_shared_where_only_some_of_its_parts_divide(self):
+        # 496 sequences divide over no plan of 8,192 devices; 256 do.
+        result = run("compare", "--chips", "h800-80gb-sxm:2048~h20-96gb:8192", "--histories", "96", "--format", "json",
+                     timeout=300)
+        self.assertEqual(result.returncode, 0, result.stderr)
+        row = json.loads(result.stdout)["rows"][0]
+        self.assertIsNone(row["refused_because"])
+        for stage in row["stages"]:
+            self.assertTrue(all(part["plan"] for part in stage["trained_by"]), stage)
+
     def operated(self, *lines, spares=32):
         return self.projected(("[here]", "[operations]\n" + "\n".join(lines) + "\n[here]"),
                               ("spare_nodes = 32", f"spare_nodes = {spares}"))
