@@ -3,6 +3,7 @@
 #include <CLI/CLI.hpp>
 
 #include <algorithm>
+#include <filesystem>
 #include <map>
 #include <memory>
 
@@ -195,6 +196,18 @@ int run_served(Terminal& terminal, const Home& home, const Options& options, con
                         {path, options.page, options.level, options.format, options.rows});
 }
 
+// The page and, beside it, its picture.
+Result<void> write_page(const std::string& page, const Input& input,
+                        const cost::Validation& validation) {
+    const auto picture = std::filesystem::path(page).replace_extension(".svg");
+    if (const auto written = write_file(
+            picture.string(), cost::validation_picture(input.runs, validation, input.peers));
+        !written)
+        return written.error();
+    return write_file(page, cost::validation_page(input.runs, validation, input.peers,
+                                                  picture.filename().string()));
+}
+
 int run(Terminal& terminal, const Home& home, const Options& options) {
     const std::string path = options.file.empty() ? home.data("published/runs.json") : options.file;
     const auto document = read_json(path);
@@ -217,8 +230,7 @@ int run(Terminal& terminal, const Home& home, const Options& options) {
         if (!validation) return terminal.complain(validation.error());
         score = cost::score_predictions(input->runs, validation->series, validation->width);
         if (!options.page.empty()) {
-            const auto written = write_file(
-                options.page, cost::validation_page(input->runs, *validation, input->peers));
+            const auto written = write_page(options.page, *input, *validation);
             if (!written) return terminal.complain(written.error());
         }
     } else {
@@ -249,7 +261,8 @@ Run declare_score(CLI::App& flags) {
     flags.add_flag("--rows", options->rows, "Print every row, not only the summaries");
     flags.add_flag("--cross-validate", options->cross_validate,
                    "Fit on the file's own rows, each predicted without its series");
-    flags.add_option("--page", options->page, "Write the validation page (Markdown) here");
+    flags.add_option("--page", options->page,
+                     "Write the validation page (Markdown) here, and beside it its picture (SVG)");
     flags.add_option("--level", options->level,
                      "Serving: write the fitted level (data/cost/serving.toml) here");
     add_format_flag(flags, options->format);

@@ -69,7 +69,7 @@ std::string unbalanced(const std::string& markup) {
         const bool closing = markup[at + 1] == '/';
         const std::size_t begin = at + (closing ? 2 : 1);
         const std::string name = markup.substr(begin, markup.find_first_of(" >", begin) - begin);
-        if (kVoid.contains(name)) continue;
+        if (kVoid.contains(name) || markup[markup.find('>', at) - 1] == '/') continue;
         if (!closing) {
             open.push_back(name);
         } else if (open.empty() || open.back() != name) {

@@ -127,7 +127,7 @@ std::string plans_of(const Record& record) {
            "</div><div>" +
            parts_bars("Memory of its fullest rank", "Bytes", member(best, "memory"), "_bytes",
                       "B") +
-           "</div></div>\n";
+           "</div></div>\n" + landscape_picture(document);
 }
 
 }  // namespace

@@ -38,6 +38,9 @@ namespace ascertain::report {
 [[nodiscard]] std::string finishing_pictures(const Material& material);
 [[nodiscard]] std::string plan_table(const Material& material);
 
+// landscape.cpp: the plans that a search saw, time against memory; "" when the document has none.
+[[nodiscard]] std::string landscape_picture(const Json& document);
+
 // timeline.cpp: the states of one history as a strip; "" when the projection has none.
 [[nodiscard]] std::string timeline_picture(const Json& projection);
 

@@ -76,6 +76,12 @@ Json to_json(const StepCost& cost) {
 Json to_json(const SearchResult& result) {
     Json plans = Json::array();
     for (const RankedPlan& ranked : result.plans) plans.push_back(plan_json(ranked));
+    Json landscape = Json::array();
+    for (const LandscapePoint& point : result.landscape)
+        landscape.push_back({{"plan", parallel::describe(point.plan)},
+                             {"step_s", finite_or_null(point.step_s)},
+                             {"memory_bytes", finite_or_null(point.memory_bytes)},
+                             {"fits", point.fits}});
     return {
         {"schema", "ascertain.plan/1"},
         {"considered", result.considered},
@@ -84,6 +90,8 @@ Json to_json(const SearchResult& result) {
         {"exact", result.exact},
         {"elapsed_s", finite_or_null(result.elapsed.count)},
         {"nothing_fits", result.nothing_fits.empty() ? Json(nullptr) : Json(result.nothing_fits)},
+        {"usable_bytes", finite_or_null(result.usable_bytes)},
+        {"landscape", std::move(landscape)},
         {"plans", std::move(plans)}};
 }
 

@@ -299,6 +299,39 @@ private:
         shared_;
 };
 
+// One candidate for each pair of tp and pp, kept while all of them pass by.
+class Landscape {
+public:
+    void see(const Candidate& candidate, double bytes, bool fits) {
+        Seen& seen = best_[{candidate.plan.tp, candidate.plan.pp}];
+        const bool better = !seen.candidate.costs || (fits && !seen.fits) ||
+                            (fits && candidate.bound_s < seen.candidate.bound_s) ||
+                            (!fits && !seen.fits && bytes < seen.bytes);
+        if (better) seen = {candidate, bytes, fits};
+    }
+    Result<std::vector<LandscapePoint>> points(Searcher& searcher) const {
+        std::vector<LandscapePoint> list;
+        for (const auto& [degrees, seen] : best_) {
+            double step_s = seen.candidate.bound_s;
+            if (!seen.fits) {
+                const auto bound = searcher.price(seen.candidate, Precision::kBound);
+                if (!bound) return bound.error();
+                step_s = bound->step_s;
+            }
+            list.push_back({seen.candidate.plan, step_s, seen.bytes, seen.fits});
+        }
+        return list;
+    }
+
+private:
+    struct Seen {
+        Candidate candidate;
+        double bytes = 0.0;
+        bool fits = false;
+    };
+    std::map<std::pair<std::int64_t, std::int64_t>, Seen> best_;
+};
+
 // What would fit, when nothing does: the least memory found, and the fleet size at which it fits.
 std::string what_would_fit(Searcher& searcher, const catalog::Fleet& fleet, double least_bytes,
                            const Plan& least_plan, double usable_bytes) {
@@ -383,6 +416,7 @@ Result<SearchResult> find_plans(const Architecture& architecture, const catalog:
     std::vector<Candidate> candidates;
     candidates.reserve(1u << 15);
     std::optional<Error> failed;
+    Landscape landscape;
     const auto done =
         searcher.enumerate(fleet.count, [&](const Plan& plan, const SharedCosts& costs) {
             ++result.considered;
@@ -391,11 +425,12 @@ Result<SearchResult> find_plans(const Architecture& architecture, const catalog:
                 least = bytes;
                 least_plan = plan;
             }
+            Candidate candidate{plan, &costs, 0.0};
             if (bytes > usable) {
                 ++result.pruned;
+                landscape.see(candidate, bytes, false);
                 return;
             }
-            Candidate candidate{plan, &costs, 0.0};
             const Result<StepSeconds> bound = searcher.price(candidate, Precision::kBound);
             if (!bound) {
                 failed = bound.error();
@@ -403,6 +438,7 @@ Result<SearchResult> find_plans(const Architecture& architecture, const catalog:
             }
             ++result.costed;
             candidate.bound_s = bound->step_s;
+            landscape.see(candidate, bytes, true);
             candidates.push_back(candidate);
         });
     if (!done) return done.error();
@@ -417,6 +453,10 @@ Result<SearchResult> find_plans(const Architecture& architecture, const catalog:
                 fleet.count, layer_count(architecture), architecture.attention.heads,
                 job.global_batch_sequences, job.sequence_length),
             "plan"};
+    result.usable_bytes = usable;
+    Result<std::vector<LandscapePoint>> points = landscape.points(searcher);
+    if (!points) return points.error();
+    result.landscape = std::move(points).value();
     if (candidates.empty()) {
         result.nothing_fits = what_would_fit(searcher, fleet, least, least_plan, usable);
         return result;

@@ -38,14 +38,24 @@ struct RankedPlan {
         worse_because;  // against the best plan: the part that grew most; empty for the best
 };
 
+// The fastest plan that fits, or else the leanest that does not, of one pair of tp and pp.
+struct LandscapePoint {
+    parallel::Plan plan;
+    double step_s = 0.0;  // closed form: never above the exact time
+    double memory_bytes = 0.0;
+    bool fits = false;
+};
+
 struct SearchResult {
-    std::int64_t considered = 0;    // combinations whose sizes divide
-    std::int64_t pruned = 0;        // of them, not in memory
-    std::int64_t costed = 0;        // priced by the closed form
-    std::int64_t exact = 0;         // priced by the exact schedule
-    Seconds elapsed;                // filled by the caller, who owns the clock
-    std::vector<RankedPlan> plans;  // best first
-    std::string nothing_fits;       // when plans is empty: what would fit
+    std::int64_t considered = 0;            // combinations whose sizes divide
+    std::int64_t pruned = 0;                // of them, not in memory
+    std::int64_t costed = 0;                // priced by the closed form
+    std::int64_t exact = 0;                 // priced by the exact schedule
+    Seconds elapsed;                        // filled by the caller, who owns the clock
+    std::vector<RankedPlan> plans;          // best first
+    std::string nothing_fits;               // when plans is empty: what would fit
+    double usable_bytes = 0.0;              // of one device
+    std::vector<LandscapePoint> landscape;  // in the order of tp, then pp
 };
 
 // Errors: kUnknownValue for a number the catalog lacks, kBadInput for a batch or model that no plan

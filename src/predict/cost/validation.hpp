@@ -66,9 +66,16 @@ struct Validation {
 // Rows that the gates are set on: the authors' own figures, no experts, no decisive assumption.
 [[nodiscard]] bool is_dense_a(const PublishedRun& run);
 
-// docs/validation.md.
+// docs/validation.md; `picture` is the file name of validation_picture().
 [[nodiscard]] std::string validation_page(const std::vector<PublishedRun>& runs,
                                           const Validation& validation,
-                                          const std::vector<PeerScore>& peers);
+                                          const std::vector<PeerScore>& peers,
+                                          std::string_view picture);
+
+// The picture beside it, an SVG file of its own: rows left out, predicted against measured on
+// logarithmic axes, and mean errors beside the peers' on the source that they were judged on.
+[[nodiscard]] std::string validation_picture(const std::vector<PublishedRun>& runs,
+                                             const Validation& validation,
+                                             const std::vector<PeerScore>& peers);
 
 }  // namespace ascertain::cost

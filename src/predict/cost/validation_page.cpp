@@ -156,7 +156,7 @@ void write_series(Page& page, const std::vector<PublishedRun>& runs, const Valid
 }  // namespace
 
 std::string validation_page(const std::vector<PublishedRun>& runs, const Validation& v,
-                            const std::vector<PeerScore>& peers) {
+                            const std::vector<PeerScore>& peers, std::string_view picture) {
     const Score score = score_predictions(runs, v.series, v.width);
     Page page;
     page.line("# Validation of the step-time predictor\n");
@@ -167,6 +167,7 @@ std::string validation_page(const std::vector<PublishedRun>& runs, const Validat
         "the authors' own measurements with micro-batch, chunks and recompute stated. The "
         "interval of a\nrow that is left out is as wide as 80 % of the errors on *other* "
         "series (frameworks, dies).\n");
+    page.line("![Predicted against measured, and the peers' errors]({})\n", picture);
     write_evaluations(page, v.evaluations);
     write_few_rows(page, v.few_rows);
     const Score fitted = score_predictions(runs, v.inside, v.width);

@@ -239,6 +239,20 @@ Json blocked_projection() {
     return document;
 }
 
+// Less tensor parallel is faster until it no longer fits.
+Json landscape() {
+    Json list = Json::array();
+    for (int tp = 1; tp <= 8; tp *= 2)
+        for (int pp = 1; pp <= 16; pp *= 2) {
+            const double bytes = 1.2e10 + 4e12 / (tp * pp * 8.0) / 4.0;
+            list.push_back({{"plan", fmt::format("tp{} pp{}", tp, pp)},
+                            {"step_s", 11.0 + 0.4 * tp + 0.25 * pp},
+                            {"memory_bytes", bytes},
+                            {"fits", bytes < 6.4e10}});
+        }
+    return list;
+}
+
 Json plans() {
     Json list = Json::array();
     for (int i = 0; i < 4; ++i) {
@@ -277,6 +291,8 @@ Json plans() {
             {"considered", 21480},
             {"pruned", 21100},
             {"costed", 380},
+            {"usable_bytes", 6.4e10},
+            {"landscape", landscape()},
             {"plans", list}};
 }
 
