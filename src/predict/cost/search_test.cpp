@@ -112,6 +112,47 @@ TEST(FindPlans, WhenNothingFitsItSaysWhatWould) {
     EXPECT_NE(result.nothing_fits.find("would hold it"), std::string::npos) << result.nothing_fits;
 }
 
+// Sequences of 32 k tokens for an 8 B model on 8 devices: weights and state fit, the activations of
+// all layers do not; the host could take them.
+TEST(FindPlans, SaysWhenTheHostCouldHoldTheActivations) {
+    TrainingJob job = gpt3_job();
+    job.sequence_length = 32768;
+    job.global_batch_sequences = 8;
+    SearchOptions options;
+    options.tp = {1};
+    options.cp = {1};
+    options.pp = {1};
+    options.micro_batch = {1};
+    options.recomputes = {parallel::Recompute::kNone};
+    const SearchResult result = search("llama-3.1-8b", fleet_of("h100-80gb-sxm", 8), job, options);
+    ASSERT_TRUE(result.plans.empty());
+    EXPECT_NE(result.nothing_fits.find("--offload-layers 32"), std::string::npos)
+        << result.nothing_fits;
+    options.offload_layers = 32;
+    EXPECT_FALSE(search("llama-3.1-8b", fleet_of("h100-80gb-sxm", 8), job, options).plans.empty());
+}
+
+// What is asked for and cannot be is named, field by field.
+TEST(FindPlans, NamesTheContradictionInWhatIsAskedFor) {
+    const auto refused = [](const SearchOptions& options) {
+        const auto result = find_plans(shipped_model("gpt3-175b"), fleet_of("a100-80gb-sxm", 1024),
+                                       gpt3_job(), shipped_book(), options);
+        EXPECT_FALSE(result);
+        return result ? std::string() : result.error().text();
+    };
+    SearchOptions options;
+    options.tp = {3};
+    EXPECT_NE(refused(options).find("tp 3 x pp 1 x cp 1 does not divide 1024 devices"),
+              std::string::npos);
+    options.tp = {64};
+    EXPECT_NE(refused(options).find("64 does not divide 96 attention heads"), std::string::npos);
+    options.tp = {8};
+    options.pp = {8};
+    options.micro_batch = {7};
+    EXPECT_NE(refused(options).find("micro-batch 7 x dp 16 does not divide 1536 sequences"),
+              std::string::npos);
+}
+
 TEST(FindPlans, ConstraintsAreKept) {
     SearchOptions options;
     options.tp = {4};
