@@ -1,4 +1,4 @@
-// A page of docs/ that a command writes: lines of Markdown, one after the other.
+// A page or picture of docs/ that a command writes: lines of text, one after the other.
 #pragma once
 
 #include <fmt/format.h>

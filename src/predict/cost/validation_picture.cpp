@@ -4,9 +4,10 @@
 
 #include <algorithm>
 #include <cmath>
-#include <iterator>
 #include <string>
+#include <utility>
 
+#include "predict/cost/page.hpp"
 #include "predict/cost/validation.hpp"
 
 namespace ascertain::cost {
@@ -28,19 +29,6 @@ struct Point {
     double measured = 0.0;  // log10 of seconds
     double predicted = 0.0;
     bool experts = false;
-};
-
-class Svg {
-public:
-    template <typename... Values>
-    void put(fmt::format_string<Values...> form, Values&&... values) {
-        fmt::format_to(std::back_inserter(text_), form, std::forward<Values>(values)...);
-        text_ += '\n';
-    }
-    [[nodiscard]] std::string text() && { return std::move(text_); }
-
-private:
-    std::string text_;
 };
 
 // Both axes are logarithms of seconds over the same decades, so that the diagonal is the truth.
@@ -70,19 +58,19 @@ private:
 };
 
 // What lies within `error` of the diagonal.
-void draw_band(Svg& svg, const Axes& axes, double error, const char* style) {
+void draw_band(Page& svg, const Axes& axes, double error, const char* style) {
     const double up = std::log10(1.0 + error);
     const double down = std::log10(1.0 - error);
     const double a = axes.first();
     const double b = axes.last();
-    svg.put(R"(<path class="{}" d="M{:.1f} {:.1f}L{:.1f} {:.1f}L{:.1f} {:.1f}L{:.1f} {:.1f}z"/>)",
-            style, axes.x(a), axes.y(a + up), axes.x(b), axes.y(b + up), axes.x(b),
-            axes.y(b + down), axes.x(a), axes.y(a + down));
+    svg.line(R"(<path class="{}" d="M{:.1f} {:.1f}L{:.1f} {:.1f}L{:.1f} {:.1f}L{:.1f} {:.1f}z"/>)",
+             style, axes.x(a), axes.y(a + up), axes.x(b), axes.y(b + up), axes.x(b),
+             axes.y(b + down), axes.x(a), axes.y(a + down));
 }
 
-void draw_points(Svg& svg, const std::vector<Point>& points) {
+void draw_points(Page& svg, const std::vector<Point>& points) {
     const Axes axes(points);
-    svg.put(
+    svg.line(
         R"(<text class="title" x="{}" y="22">Step time of {} published rows, their series left out</text>)",
         kLeft, points.size());
     draw_band(svg, axes, 0.2, "half");
@@ -91,29 +79,29 @@ void draw_points(Svg& svg, const std::vector<Point>& points) {
         const double x = axes.x(decade);
         const double y = axes.y(decade);
         const std::string seconds = fmt::format("{:g} s", std::pow(10.0, decade));
-        svg.put(R"(<path class="grid" d="M{:.1f} {:.1f}V{:.1f}M{:.1f} {:.1f}H{:.1f}"/>)", x, kTop,
-                kTop + kSide, kLeft, y, kLeft + kSide);
-        svg.put(R"(<text x="{:.1f}" y="{:.1f}" text-anchor="middle">{}</text>)", x,
-                kTop + kSide + 16.0, seconds);
-        svg.put(R"(<text x="{:.1f}" y="{:.1f}" text-anchor="end">{}</text>)", kLeft - 6.0, y + 4.0,
-                seconds);
+        svg.line(R"(<path class="grid" d="M{:.1f} {:.1f}V{:.1f}M{:.1f} {:.1f}H{:.1f}"/>)", x, kTop,
+                 kTop + kSide, kLeft, y, kLeft + kSide);
+        svg.line(R"(<text x="{:.1f}" y="{:.1f}" text-anchor="middle">{}</text>)", x,
+                 kTop + kSide + 16.0, seconds);
+        svg.line(R"(<text x="{:.1f}" y="{:.1f}" text-anchor="end">{}</text>)", kLeft - 6.0, y + 4.0,
+                 seconds);
     }
-    svg.put(R"(<path class="axis" d="M{:.1f} {:.1f}L{:.1f} {:.1f}"/>)", axes.x(axes.first()),
-            axes.y(axes.first()), axes.x(axes.last()), axes.y(axes.last()));
+    svg.line(R"(<path class="axis" d="M{:.1f} {:.1f}L{:.1f} {:.1f}"/>)", axes.x(axes.first()),
+             axes.y(axes.first()), axes.x(axes.last()), axes.y(axes.last()));
     for (const Point& point : points)
-        svg.put(R"(<circle class="{}" cx="{:.1f}" cy="{:.1f}" r="3"/>)",
-                point.experts ? "experts" : "dense", axes.x(point.measured),
-                axes.y(point.predicted));
-    svg.put(R"(<text x="{:.1f}" y="{:.1f}" text-anchor="middle">measured</text>)",
-            kLeft + kSide / 2.0, kTop + kSide + 34.0);
-    svg.put(
+        svg.line(R"(<circle class="{}" cx="{:.1f}" cy="{:.1f}" r="3"/>)",
+                 point.experts ? "experts" : "dense", axes.x(point.measured),
+                 axes.y(point.predicted));
+    svg.line(R"(<text x="{:.1f}" y="{:.1f}" text-anchor="middle">measured</text>)",
+             kLeft + kSide / 2.0, kTop + kSide + 34.0);
+    svg.line(
         R"-(<text transform="translate(14 {:.1f}) rotate(-90)" text-anchor="middle">predicted</text>)-",
         kTop + kSide / 2.0);
-    svg.put(R"(<circle class="dense" cx="{}" cy="{}" r="4"/><text x="{}" y="{}">dense</text>)",
-            kLeft + 14.0, kTop + 16.0, kLeft + 24.0, kTop + 20.0);
-    svg.put(R"(<circle class="experts" cx="{}" cy="{}" r="4"/><text x="{}" y="{}">experts</text>)",
-            kLeft + 14.0, kTop + 34.0, kLeft + 24.0, kTop + 38.0);
-    svg.put(R"(<text x="{}" y="{}">bands: 10 % and 20 %</text>)", kLeft + 10.0, kTop + 56.0);
+    svg.line(R"(<circle class="dense" cx="{}" cy="{}" r="4"/><text x="{}" y="{}">dense</text>)",
+             kLeft + 14.0, kTop + 16.0, kLeft + 24.0, kTop + 20.0);
+    svg.line(R"(<circle class="experts" cx="{}" cy="{}" r="4"/><text x="{}" y="{}">experts</text>)",
+             kLeft + 14.0, kTop + 34.0, kLeft + 24.0, kTop + 38.0);
+    svg.line(R"(<text x="{}" y="{}">bands: 10 % and 20 %</text>)", kLeft + 10.0, kTop + 56.0);
 }
 
 struct Bar {
@@ -143,18 +131,18 @@ std::vector<Bar> bars_of(const std::vector<ScoreRow>& left_out, const std::vecto
     return bars;
 }
 
-void draw_bars(Svg& svg, const std::vector<Bar>& bars, const std::string& series) {
-    svg.put(R"(<text class="title" x="{}" y="22">Mean error on {}</text>)", kBarsLeft, series);
+void draw_bars(Page& svg, const std::vector<Bar>& bars, const std::string& series) {
+    svg.line(R"(<text class="title" x="{}" y="22">Mean error on {}</text>)", kBarsLeft, series);
     double most = 0.0;
     for (const Bar& bar : bars) most = std::max(most, bar.mean);
     double y = kTop;
     for (const Bar& bar : bars) {
         const double width = most > 0.0 ? kBarsWidth * bar.mean / most : 0.0;
-        svg.put(R"(<text x="{}" y="{:.1f}">{}</text>)", kBarsLeft, y + 11.0, bar.name);
-        svg.put(R"(<rect class="{}" x="{}" y="{:.1f}" width="{:.1f}" height="12"/>)",
-                bar.ours ? "ours" : "peer", kBarsLeft, y + 16.0, width);
-        svg.put(R"(<text x="{:.1f}" y="{:.1f}">{:.1f} %</text>)", kBarsLeft + width + 6.0, y + 26.0,
-                100.0 * bar.mean);
+        svg.line(R"(<text x="{}" y="{:.1f}">{}</text>)", kBarsLeft, y + 11.0, bar.name);
+        svg.line(R"(<rect class="{}" x="{}" y="{:.1f}" width="{:.1f}" height="12"/>)",
+                 bar.ours ? "ours" : "peer", kBarsLeft, y + 16.0, width);
+        svg.line(R"(<text x="{:.1f}" y="{:.1f}">{:.1f} %</text>)", kBarsLeft + width + 6.0,
+                 y + 26.0, 100.0 * bar.mean);
         y += kRow + 6.0;
     }
 }
@@ -170,15 +158,15 @@ std::string validation_picture(const std::vector<PublishedRun>& runs, const Vali
                               runs[i].experts});
     const Score left_out = score_predictions(runs, v.series, v.width);
     const Score fitted = score_predictions(runs, v.inside, v.width);
-    Svg svg;
-    svg.put(
+    Page svg;
+    svg.line(
         R"(<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 900 510" role="img" aria-label="Predicted against measured step time; mean errors beside those of other predictors">)");
-    svg.put("{}<rect class=\"paper\" width=\"900\" height=\"510\"/>", kStyle);
+    svg.line("{}<rect class=\"paper\" width=\"900\" height=\"510\"/>", kStyle);
     draw_points(svg, points);
     if (!peers.empty())
         draw_bars(svg, bars_of(left_out.rows, fitted.rows, peers, peers.front().series),
                   peers.front().series);
-    svg.put("</svg>");
+    svg.line("</svg>");
     return std::move(svg).text();
 }
 
